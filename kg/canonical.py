@@ -1,0 +1,21 @@
+"""The content hash: sources with the same meaning as RDF have the same hash, whatever their order or spelling."""
+
+from __future__ import annotations
+
+import hashlib
+
+from rdflib import Graph
+
+from kg.store import canonical_quads
+
+
+def content_hash(graph: Graph) -> str:
+    """SHA-256 over the sorted canonical N-Quads (RDFC-1.0) of `graph`, as hexadecimal digits.
+
+    >>> a = Graph().parse(data="<x:a> <x:p> [ <x:q> 1 ] .", format="turtle")
+    >>> b = Graph().parse(data="_:z <x:q> 1 . <x:a> <x:p> _:z .", format="turtle")
+    >>> content_hash(a) == content_hash(b)
+    True
+    """
+    lines = canonical_quads(graph.serialize(format="nt", encoding="utf-8"))
+    return hashlib.sha256("".join(lines).encode("utf-8")).hexdigest()

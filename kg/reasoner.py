@@ -1,0 +1,73 @@
+"""Calls of the reasoner, each in processes of its own and each with a deadline."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass
+
+from rdflib import OWL, Graph
+
+from kg.errors import ReasonerFailure, ReasonerTimeout
+
+Triple = tuple[str, str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Inference:
+    """What HermiT says of a set of axioms: whether it is consistent, and the triples it adds (IRIs only)."""
+
+    consistent: bool
+    triples: frozenset[Triple]
+
+
+def reason(axioms: Graph, *, deadline_seconds: float) -> Inference:
+    """Classify and realise `axioms` with HermiT.
+
+    The graph has to be a complete import closure: nothing is fetched. Raises ReasonerTimeout when the deadline passes
+    (the Python worker and its Java child are killed) and ReasonerFailure when HermiT ends with an error.
+    """
+    process = subprocess.Popen(
+        [sys.executable, "-m", "kg.hermit_worker"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+    try:
+        out, err = process.communicate(_without_imports(axioms), timeout=deadline_seconds)
+    except subprocess.TimeoutExpired:
+        raise ReasonerTimeout(
+            "HermiT",
+            f"no answer within {deadline_seconds:g} seconds; the reasoner was stopped.",
+            "Raise the deadline, or look for the last edit that made the ontology hard to reason over.",
+        ) from None
+    finally:
+        _kill_group(process)
+    text = out.decode("utf-8")
+    if text.startswith("#inconsistent"):
+        return Inference(False, frozenset())
+    if process.returncode != 0 or text.startswith("#error"):
+        detail = text[7:].strip() or err.decode("utf-8", "replace").strip()[-500:]
+        raise ReasonerFailure("HermiT", f"the reasoner ended with an error: {detail}", "Check the last edit of the ontology.")
+    return Inference(True, frozenset(_triple(line) for line in text.splitlines() if line.startswith("<")))
+
+
+def _without_imports(axioms: Graph) -> bytes:
+    lines = (line for line in axioms.serialize(format="nt").splitlines() if f"<{OWL.imports}>" not in line)
+    return ("\n".join(lines) + "\n").encode("utf-8")
+
+
+def _triple(line: str) -> Triple:
+    subject, predicate, target, _ = line.split(" ", 3)
+    return subject[1:-1], predicate[1:-1], target[1:-1]
+
+
+def _kill_group(process: subprocess.Popen[bytes]) -> None:
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+    process.wait()
