@@ -2,7 +2,201 @@
 
 from __future__ import annotations
 
+import io
+import re
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+
 import pyoxigraph as ox
+from rdflib import BNode, Literal, URIRef
+from rdflib.term import Node
+
+from kg.errors import BuildNotFound, InvalidQuery, QueryFailure
+from kg.query_text import TextLimits, check
+
+
+class Form(Enum):
+    """What a query answers with: rows (SELECT), a truth value (ASK) or triples (CONSTRUCT, DESCRIBE)."""
+
+    ROWS = "rows"
+    BOOLEAN = "boolean"
+    GRAPH = "graph"
+
+
+class ResultFormat(Enum):
+    """A serialisation of a result; the value is its media type."""
+
+    JSON = "application/sparql-results+json"
+    XML = "application/sparql-results+xml"
+    CSV = "text/csv"
+    TSV = "text/tab-separated-values"
+    TURTLE = "text/turtle"
+    N_TRIPLES = "application/n-triples"
+    RDF_XML = "application/rdf+xml"
+    JSON_LD = "application/ld+json"
+
+
+_ROW_FORMATS = {
+    ResultFormat.JSON: ox.QueryResultsFormat.JSON,
+    ResultFormat.XML: ox.QueryResultsFormat.XML,
+    ResultFormat.CSV: ox.QueryResultsFormat.CSV,
+    ResultFormat.TSV: ox.QueryResultsFormat.TSV,
+}
+_GRAPH_FORMATS = {
+    ResultFormat.TURTLE: ox.RdfFormat.TURTLE,
+    ResultFormat.N_TRIPLES: ox.RdfFormat.N_TRIPLES,
+    ResultFormat.RDF_XML: ox.RdfFormat.RDF_XML,
+    ResultFormat.JSON_LD: ox.RdfFormat.JSON_LD,
+}
+
+
+def formats_of(form: Form) -> tuple[ResultFormat, ...]:
+    """The formats in which a result of this form can be written, the usual one first.
+
+    >>> formats_of(Form.GRAPH)[0].value
+    'text/turtle'
+    """
+    return tuple(_GRAPH_FORMATS if form is Form.GRAPH else _ROW_FORMATS)
+
+
+@dataclass(frozen=True, slots=True)
+class QueryLimits:
+    """What a query may cost: its text, its result in bytes, and the seconds until writing the result stops.
+
+    `seconds` is a soft limit: it stops a result that is being written, and not an evaluation that yields nothing.
+    """
+
+    text: TextLimits = field(default_factory=TextLimits)
+    result_bytes: int = 64 * 2**20
+    seconds: float | None = None
+
+
+class Result:
+    """The answer to a query, evaluated while it is read; read it once, by one of `rows`, `truth` or `serialise`.
+
+    It belongs to the thread that started the query: it has to be read, and let go, in that thread.
+    """
+
+    def __init__(
+        self, answer: ox.QuerySolutions | ox.QueryBoolean | ox.QueryTriples, result_bytes: int, deadline: float | None
+    ) -> None:
+        self._answer = answer
+        self._result_bytes = result_bytes
+        self._deadline = deadline
+
+    @property
+    def form(self) -> Form:
+        """What the query answers with."""
+        if isinstance(self._answer, ox.QuerySolutions):
+            return Form.ROWS
+        return Form.BOOLEAN if isinstance(self._answer, ox.QueryBoolean) else Form.GRAPH
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """The names of the columns of a SELECT query, in their order; nothing for other forms."""
+        if isinstance(self._answer, ox.QuerySolutions):
+            return tuple(variable.value for variable in self._answer.variables)
+        return ()
+
+    def truth(self) -> bool:
+        """The answer to an ASK query; for other forms, whether anything was found."""
+        if isinstance(self._answer, ox.QueryBoolean):
+            return bool(self._answer)
+        with _evaluation():
+            for _ in self._answer:
+                return True
+        return False
+
+    def rows(self) -> list[dict[str, Node]]:
+        """The solutions of a SELECT query, one a row; an unbound variable is missing from its row.
+
+        Raises QueryFailure at the deadline.
+        """
+        found: list[dict[str, Node]] = []
+        if isinstance(self._answer, ox.QuerySolutions):
+            with _evaluation():
+                for solution in self._answer:
+                    _check_deadline(self._deadline)
+                    found.append(_row(solution, self._answer.variables))
+        return found
+
+    def serialise(self, format_: ResultFormat) -> bytes:
+        """The whole result in a format of `formats_of(self.form)`.
+
+        Raises QueryFailure at the deadline, InvalidQuery when the result grows beyond its limit.
+        """
+        target = _BoundedBuffer(self._result_bytes, self._deadline)
+        with _evaluation():
+            if isinstance(self._answer, ox.QueryTriples):
+                self._answer.serialize(target, format=_GRAPH_FORMATS[format_])
+            else:
+                self._answer.serialize(target, format=_ROW_FORMATS[format_])
+        return target.getvalue()
+
+
+class KnowledgeStore:
+    """The graphs of a build, in memory and read-only; queries may run in several threads at once.
+
+    A query that names no dataset sees the union of all graphs as its default graph, and each graph by its name.
+    """
+
+    def __init__(self, store: ox.Store) -> None:
+        self._store = store
+
+    @classmethod
+    def load(cls, graph_files: Mapping[str, Path]) -> KnowledgeStore:
+        """Load N-Triples files by the IRI of their graph. Raises BuildNotFound if one cannot be read."""
+        store = ox.Store()
+        for graph, path in graph_files.items():
+            try:
+                store.bulk_load(path=str(path), format=ox.RdfFormat.N_TRIPLES, to_graph=ox.NamedNode(graph))
+            except (OSError, SyntaxError) as error:
+                raise BuildNotFound(str(path), f"the graph cannot be read ({error}).", "Build again.") from None
+        return cls(store)
+
+    @property
+    def graphs(self) -> tuple[str, ...]:
+        """The IRIs of the graphs, sorted."""
+        return tuple(sorted(g.value for g in self._store.named_graphs() if isinstance(g, ox.NamedNode)))
+
+    def query(
+        self,
+        text: str,
+        *,
+        bindings: Mapping[str, Node] | None = None,
+        default_graphs: Sequence[str] = (),
+        named_graphs: Sequence[str] = (),
+        limits: QueryLimits | None = None,
+    ) -> Result:
+        """Parse a SPARQL 1.1 query and start it.
+
+        `bindings` gives variables their value as RDF terms, without touching the text; a bound variable has to stand
+        in the SELECT clause. `default_graphs` and `named_graphs` replace the dataset that the query names. Raises
+        InvalidQuery (see `kg.query_text.check`), with line and column where the text does not parse.
+        """
+        limits = limits or QueryLimits()
+        checked = check(text, limits.text)
+        deadline = None if limits.seconds is None else time.monotonic() + limits.seconds
+        protocol_dataset = bool(default_graphs or named_graphs)
+        try:
+            answer = self._store.query(
+                text,
+                use_default_graph_as_union=not (checked.has_dataset or protocol_dataset),
+                default_graph=[_graph(g) for g in default_graphs] if protocol_dataset else None,
+                named_graphs=[_graph(g) for g in named_graphs] if protocol_dataset else None,
+                substitutions={ox.Variable(n): _to_ox(v) for n, v in bindings.items()} if bindings else None,
+            )
+        except SyntaxError as error:
+            raise _syntax_error(text, error) from None
+        except RuntimeError as error:
+            raise InvalidQuery("query", f"the query cannot be evaluated ({error}).", "Change it.") from None
+        except (OSError, ValueError) as error:
+            raise QueryFailure("query", f"the query cannot be evaluated ({error}).", "Change it.") from None
+        return Result(answer, limits.result_bytes, deadline)
 
 
 def canonical_quads(ntriples: bytes) -> list[str]:
@@ -10,3 +204,82 @@ def canonical_quads(ntriples: bytes) -> list[str]:
     dataset = ox.Dataset(ox.parse(ntriples, format=ox.RdfFormat.N_TRIPLES))
     dataset.canonicalize(ox.CanonicalizationAlgorithm.RDFC_1_0)
     return sorted(f"{quad} .\n" for quad in dataset)
+
+
+class _BoundedBuffer(io.BytesIO):
+    """A buffer that refuses to grow beyond a size, and to be written to after a deadline."""
+
+    def __init__(self, limit: int, deadline: float | None) -> None:
+        super().__init__()
+        self._limit = limit
+        self._deadline = deadline
+
+    def write(self, data: bytes, /) -> int:  # type: ignore[override]
+        _check_deadline(self._deadline)
+        if self.tell() + len(data) > self._limit:
+            raise InvalidQuery("query", f"the result has more than {self._limit} bytes.", "Add a LIMIT or a filter.")
+        return super().write(data)
+
+
+@contextmanager
+def _evaluation() -> Iterator[None]:
+    # A context and not a function that takes a lambda: a closure would keep the answer alive in the traceback of an
+    # error, and the store forbids that the answer is let go in another thread.
+    try:
+        yield
+    except (RuntimeError, OSError, ValueError) as error:
+        raise QueryFailure("query", f"the evaluation failed ({error}).", "Change the query.") from None
+
+
+def _row(solution: ox.QuerySolution, variables: Sequence[ox.Variable]) -> dict[str, Node]:
+    values = {variable.value: solution[variable] for variable in variables}
+    return {name: _from_ox(value) for name, value in values.items() if value is not None}
+
+
+def _check_deadline(deadline: float | None) -> None:
+    if deadline is not None and time.monotonic() > deadline:
+        raise QueryFailure("query", "the query did not finish in time.", "Make it more selective, or add a LIMIT.")
+
+
+def _syntax_error(text: str, error: SyntaxError) -> InvalidQuery:
+    message = " ".join(str(error.msg).split())
+    found = re.match(r"error at (\d+):(\d+): expected (?:one of )?(.*)", message)
+    if found is None:
+        return InvalidQuery("query", f"the query is not valid SPARQL 1.1 ({message[:200]}).", "Mend it.")
+    line, column = int(found[1]), int(found[2])
+    # The parser lists what it would have taken; among the tokens there may be a sentence, which tells more.
+    sentence = next((part for part in found[3].split(", ") if " " in part and part[0].isalpha()), None)
+    before = text.split("\n")[line - 1][: column - 1].strip()[-40:]
+    problem = (
+        f"{sentence[0].lower()}{sentence[1:]}" if sentence else f"the text cannot go on as it does after '{before}'"
+    )
+    return InvalidQuery(f"query, line {line}, column {column}", f"{problem}.", "Mend it to be valid SPARQL 1.1.")
+
+
+def _graph(iri: str) -> ox.NamedNode:
+    try:
+        return ox.NamedNode(iri)
+    except ValueError:
+        raise InvalidQuery(iri, "the name of the graph is no IRI.", "Give an absolute IRI.") from None
+
+
+def _to_ox(term: Node) -> ox.NamedNode | ox.Literal:
+    if isinstance(term, Literal):
+        if term.language:
+            return ox.Literal(str(term), language=term.language)
+        return (
+            ox.Literal(str(term), datatype=ox.NamedNode(str(term.datatype))) if term.datatype else ox.Literal(str(term))
+        )
+    return ox.NamedNode(str(term))
+
+
+def _from_ox(term: ox.NamedNode | ox.BlankNode | ox.Literal | ox.Triple) -> Node:
+    if isinstance(term, ox.NamedNode):
+        return URIRef(term.value)
+    if isinstance(term, ox.BlankNode):
+        return BNode(term.value)
+    if isinstance(term, ox.Literal):
+        if term.language:
+            return Literal(term.value, lang=term.language)
+        return Literal(term.value, datatype=URIRef(term.datatype.value))
+    return Literal(str(term))

@@ -1,0 +1,41 @@
+"""The application: routes over an opened build."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+
+from api import docs, eligibility, health, openapi, problems, queries, sparql
+from api.examples import read_examples
+from api.services import Services
+from api.settings import Settings
+from kg.build import Build
+from kg.queries import list_queries
+
+_DESCRIPTION = """Decision support for the treatment of neuropathic pain: which options are open to a patient by which
+guideline, what forbids the others, and from which source that is known. Errors are problem documents (RFC 9457) that
+name the place and the mend. It supports decisions of professionals and replaces none."""
+
+
+def create_app(build: Build, settings: Settings) -> FastAPI:
+    """The application that serves `build`.
+
+    The graphs are loaded into memory here. Raises BuildNotFound, UnknownQuery or InvalidQuery when what is to be
+    served cannot be read.
+    """
+    app = FastAPI(
+        title="Nextline",
+        version=build.manifest.software_version,
+        summary="Neuropathic pain: what is open now, and why?",
+        description=_DESCRIPTION,
+        docs_url=None,
+        redoc_url=None,
+        openapi_tags=[{"name": name} for name in ("Eligibility", "Canned queries", "SPARQL", "Server")],
+    )
+    app.state.services = Services.open(build, settings)
+    problems.install(app)
+    for router in (eligibility.router, queries.router, health.router):
+        app.include_router(router)
+    app.router.routes.extend(sparql.routes)
+    docs.install(app)
+    openapi.install(app, read_examples(settings.ontology), list_queries(settings.queries))
+    return app

@@ -1,0 +1,272 @@
+"""The command `nextline`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import sys
+from collections.abc import Callable, Sequence
+from datetime import date
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from pydantic import ValidationError
+
+import kg.closure
+import kg.examples
+from api.app import create_app
+from api.server import PortUnavailable, address_of, reserve, serve
+from api.settings import Settings
+from api.tables import answer_text, readable, table
+from kg.build import Build, Manifest, build, is_current, open_build
+from kg.errors import (
+    InvalidParameter,
+    InvalidQuery,
+    InvalidRecord,
+    NextlineError,
+    QueryFailure,
+    ReasonerTimeout,
+    UnknownQuery,
+)
+from kg.evaluation import evaluate
+from kg.facts import Policy
+from kg.queries import list_queries, load_query, run
+from kg.request import parse_request
+from kg.sources import load_sources
+from kg.store import Form, KnowledgeStore, ResultFormat
+
+OK, INPUT, USAGE, KNOWLEDGE, TIMEOUT = 0, 1, 2, 3, 4
+
+_EPILOG = """\
+exit codes:
+  0  done
+  1  the input is at fault (record, query, parameter, file, port)
+  2  the command line is at fault
+  3  the ontology or the build is at fault
+  4  the reasoner did not finish in time
+
+Settings can also come from the environment, such as NEXTLINE_PORT or NEXTLINE_ONTOLOGY.
+"""
+_EXAMPLES = {
+    "serve": "nextline serve\nnextline serve --port 8080 --ontology my-ontology",
+    "build": "nextline build\nnextline build --ontology my-ontology --build my-build",
+    "closure": "nextline closure",
+    "examples": "nextline examples",
+    "evaluate": "nextline evaluate patient.json\ncat patient.json | nextline evaluate - --json --policy absent",
+    "query": "nextline query --list\nnextline query lines-of-therapy therapy=TramadolTherapy\n"
+    "nextline query seed-coverage --format csv",
+}
+_INPUT_ERRORS = (InvalidRecord, InvalidParameter, InvalidQuery, UnknownQuery, QueryFailure)
+
+
+class InputError(NextlineError):
+    """A file that the command was given cannot be read."""
+
+    slug = "input"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code; errors go to stderr in one line."""
+    options = _parser().parse_args(arguments)
+    try:
+        settings = _settings(options)
+    except ValidationError as error:
+        first = error.errors()[0]
+        return _fail(f"setting {'.'.join(map(str, first['loc']))}: {first['msg']}.", USAGE)
+    try:
+        return int(options.command(options, settings))
+    except NextlineError as error:
+        return _fail(str(error), _exit_code(error))
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OK
+
+
+def _serve(options: argparse.Namespace, settings: Settings) -> int:
+    bound = reserve(settings.host, settings.port)
+    app = create_app(_current_build(settings), settings)
+    address = address_of(bound)
+    _report(f"Nextline serves {address} (documentation: {address}/docs). Stop it with Ctrl+C.")
+    serve(app, bound)
+    return OK
+
+
+def _build(options: argparse.Namespace, settings: Settings) -> int:
+    manifest = _make_build(settings)
+    print(f"{manifest.version_iri} {manifest.content_hash}")
+    return OK
+
+
+def _closure(options: argparse.Namespace, settings: Settings) -> int:
+    path = kg.closure.write(load_sources(settings.ontology))
+    _report(f"{path} is up to date.")
+    return OK
+
+
+def _write_examples(options: argparse.Namespace, settings: Settings) -> int:
+    kg.examples.write_examples(settings.ontology)
+    _report(f"The examples in {settings.ontology / 'examples'} are up to date.")
+    return OK
+
+
+def _evaluate(options: argparse.Namespace, settings: Settings) -> int:
+    request = parse_request(_read(options.patient))
+    if options.policy:
+        request = request.model_copy(update={"unreported_findings": Policy(options.policy)})
+    answer = evaluate(_current_build(settings).engine, request, today=date.today())
+    print(json.dumps(answer, indent=2, ensure_ascii=False) if options.json else answer_text(answer, _width()))
+    return OK
+
+
+def _query(options: argparse.Namespace, settings: Settings) -> int:
+    if options.list or options.name is None:
+        rows = [
+            [query.name, query.question, " ".join(f"{p.name}={p.example}" for p in query.parameters)]
+            for query in list_queries(settings.queries)
+        ]
+        print(table(["query", "question", "parameters (examples)"], rows, _width()))
+        return OK
+    query = load_query(settings.queries, options.name)
+    values = {}
+    for assignment in options.parameters:
+        name, equals, value = assignment.partition("=")
+        if not equals:
+            raise InvalidParameter(assignment, "a parameter is written name=value.", query.usage())
+        values[name] = value
+    result = run(KnowledgeStore.load(_current_build(settings).graph_files), query, values)
+    if options.format == "table" and result.form is Form.ROWS:
+        columns = result.variables
+        print(table(columns, [[readable(row.get(c)) for c in columns] for row in result.rows()], _width()))
+        return OK
+    formats = {"csv": ResultFormat.CSV, "json": ResultFormat.JSON}
+    sys.stdout.buffer.write(result.serialise(formats.get(options.format, ResultFormat.TURTLE)))
+    return OK
+
+
+def _current_build(settings: Settings) -> Build:
+    if not is_current(settings.ontology, settings.build_folder):
+        _make_build(settings)
+    return open_build(settings.build_folder)
+
+
+def _make_build(settings: Settings) -> Manifest:
+    return build(
+        settings.ontology,
+        settings.build_folder,
+        queries=settings.queries,
+        deadline_seconds=settings.reasoner_deadline_seconds,
+        report=_report,
+    )
+
+
+def _read(name: str) -> bytes:
+    if name == "-":
+        return sys.stdin.buffer.read()
+    try:
+        return Path(name).read_bytes()
+    except OSError as error:
+        raise InputError(
+            name,
+            f"the file cannot be read ({error.strerror}).",
+            "Give the path of a JSON file, or - for standard input.",
+        ) from None
+
+
+def _settings(options: argparse.Namespace) -> Settings:
+    names = ("host", "port", "ontology", "queries", "build")
+    given = {name: getattr(options, name, None) for name in names}
+    return Settings(**{name: value for name, value in given.items() if value is not None})
+
+
+def _exit_code(error: NextlineError) -> int:
+    if isinstance(error, ReasonerTimeout):
+        return TIMEOUT
+    return INPUT if isinstance(error, (*_INPUT_ERRORS, InputError, PortUnavailable)) else KNOWLEDGE
+
+
+def _report(message: str) -> None:
+    print(message, file=sys.stderr, flush=True)
+
+
+def _fail(message: str, code: int) -> int:
+    _report(f"nextline: {message}")
+    return code
+
+
+def _width() -> int:
+    return shutil.get_terminal_size(fallback=(100, 24)).columns
+
+
+def _version() -> str:
+    try:
+        return version("nextline")
+    except PackageNotFoundError:
+        return "(not installed)"
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="nextline",
+        description="Decision support for neuropathic pain: which options are open to a patient, and why.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"nextline {_version()}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    def add(name: str, command: Callable[[argparse.Namespace, Settings], int], text: str) -> argparse.ArgumentParser:
+        added = commands.add_parser(
+            name,
+            help=text,
+            description=f"{text[0].upper()}{text[1:]}.",
+            epilog="examples:\n" + "".join(f"  {line}\n" for line in _EXAMPLES[name].splitlines()),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        added.set_defaults(command=command)
+        added.add_argument(
+            "--ontology", type=Path, metavar="FOLDER", help="the folder of the ontology (default: ontology)"
+        )
+        return added
+
+    def add_build(added: argparse.ArgumentParser) -> None:
+        added.add_argument("--build", type=Path, metavar="FOLDER", help="the folder of the build (default: build)")
+        added.add_argument(
+            "--queries", type=Path, metavar="FOLDER", help="the folder of the queries (default: queries)"
+        )
+
+    serve_ = add("serve", _serve, "serve the API, building first if the build is missing or out of date")
+    serve_.add_argument("--host", help="the address to serve on (default: 127.0.0.1)")
+    serve_.add_argument("--port", type=int, help="the port to serve on (default: 8000; 0 takes a free one)")
+    add_build(serve_)
+
+    add_build(add("build", _build, "load, check and reason over the ontology, and write the graphs"))
+    add("closure", _closure, "write the closure module of the ontology anew")
+    add("examples", _write_examples, "write the example patients of the ontology anew")
+
+    evaluate_ = add("evaluate", _evaluate, "say which options are open to a patient, and why")
+    evaluate_.add_argument(
+        "patient", metavar="PATIENT.json", help="the request as the API takes it; - reads standard input"
+    )
+    evaluate_.add_argument("--json", action="store_true", help="print the whole answer as JSON")
+    evaluate_.add_argument(
+        "--policy",
+        choices=[p.value for p in Policy],
+        help="how unreported findings count (default: as the request says)",
+    )
+    add_build(evaluate_)
+
+    query = add("query", _query, "run a canned query")
+    query.add_argument("name", nargs="?", metavar="NAME", help="the name of the query")
+    query.add_argument("parameters", nargs="*", metavar="param=value", help="the parameters of the query")
+    query.add_argument("--list", action="store_true", help="list the queries with their questions and parameters")
+    query.add_argument("--format", choices=["table", "csv", "json"], default="table", help="how to print the result")
+    add_build(query)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,31 @@
+"""Whether the server is up, and what exactly it serves."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import Any
+
+from fastapi import APIRouter, Request
+
+from api.services import services_of
+
+router = APIRouter(tags=["Server"])
+
+
+@router.get("/healthz", summary="Is the server up?")
+async def healthz() -> dict[str, str]:
+    """Answers as long as the server takes requests, also while it reasons."""
+    return {"status": "ok"}
+
+
+@router.get("/version", summary="What is served?")
+async def versions(request: Request) -> dict[str, Any]:
+    """The software, the ontology (version IRI and hash of its content) and the reasoning engine."""
+    manifest = services_of(request).build.manifest
+    return {
+        "software": manifest.software_version,
+        "versionIri": manifest.version_iri,
+        "contentHash": manifest.content_hash,
+        "engine": f"HermiT (Owlready2 {version('owlready2')})",
+        "graphs": manifest.graphs,
+    }

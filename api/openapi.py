@@ -1,0 +1,188 @@
+"""The OpenAPI description: what FastAPI derives, and the paths that it cannot derive."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from api.examples import ExampleRequest
+from api.problems import MEDIA_TYPE
+from api.results import offered
+from api.sparql import FORM, QUERY
+from kg.queries import CannedQuery, Parameter, ParameterType
+from kg.request import EligibilityRequest
+from kg.store import Form
+
+_EXAMPLE_QUERY = """PREFIX rdfs: <http://www.w3.org/2000/01/rdf-schema#>
+PREFIX nxl: <https://w3id.org/nextline/>
+SELECT ?drug ?label WHERE {
+  ?drug rdfs:subClassOf+ nxl:Substance ; rdfs:label ?label .
+} ORDER BY ?label LIMIT 10"""
+
+_PROBLEM_SCHEMA = {
+    "type": "object",
+    "required": ["type", "title", "status", "detail", "instance", "place", "mend"],
+    "properties": {
+        "type": {"type": "string", "format": "uri"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string", "description": "Place, problem and mend in one text."},
+        "instance": {"type": "string"},
+        "place": {"type": "string", "description": "The field, line or parameter concerned."},
+        "mend": {"type": "string", "description": "What to do about it."},
+    },
+}
+
+Schema = dict[str, Any]
+
+
+def install(app: FastAPI, examples: Sequence[ExampleRequest], queries: Sequence[CannedQuery]) -> None:
+    """Give the application its OpenAPI document, built on first use."""
+
+    def openapi() -> Schema:
+        if app.openapi_schema is None:
+            app.openapi_schema = _document(app, examples, queries)
+        return app.openapi_schema
+
+    app.openapi = openapi  # type: ignore[method-assign]
+
+
+def _document(app: FastAPI, examples: Sequence[ExampleRequest], queries: Sequence[CannedQuery]) -> Schema:
+    document: Schema = get_openapi(
+        title=app.title,
+        version=app.version,
+        summary=app.summary,
+        description=app.description,
+        routes=app.routes,
+        tags=app.openapi_tags,
+    )
+    record = EligibilityRequest.model_json_schema(ref_template="#/components/schemas/{model}")
+    schemas = document.setdefault("components", {}).setdefault("schemas", {})
+    schemas.update(record.pop("$defs", {}))
+    schemas["EligibilityRequest"] = record
+    schemas["Problem"] = _PROBLEM_SCHEMA
+    paths = {
+        "/v1/eligibility": {"post": _eligibility(examples)},
+        "/sparql": _sparql(),
+        **{f"/v1/queries/{query.name}": {"get": _canned(query)} for query in queries},
+    }
+    document["paths"] = {**paths, **document["paths"]}
+    return document
+
+
+def _eligibility(examples: Sequence[ExampleRequest]) -> Schema:
+    return {
+        "tags": ["Eligibility"],
+        "summary": "Which options are open to a patient, and why?",
+        "description": (
+            "Evaluates a patient record with the reasoner, which takes seconds. Each option has a status, the line "
+            "and guideline, whether it is in use, and the statements that the status rests on, with their sources. "
+            "It supports decisions of professionals and replaces none."
+        ),
+        "operationId": "eligibility",
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/json": {
+                    "schema": {"$ref": "#/components/schemas/EligibilityRequest"},
+                    "examples": {e.id: {"summary": e.title, "value": e.request} for e in examples},
+                }
+            },
+        },
+        "responses": {
+            "200": {
+                "description": "The options, those that are eligible first.",
+                "content": {"application/json": {"schema": {"type": "object"}}},
+            },
+            "400": _problem("The body is no JSON."),
+            "413": _problem("The body is too large."),
+            "415": _problem("The body is of another media type."),
+            "422": _problem("The record breaks the contract; `place` names the field."),
+            "503": _problem("The reasoner did not finish in time, or too many requests wait; see Retry-After."),
+        },
+    }
+
+
+def _sparql() -> Schema:
+    dataset = [
+        {
+            "name": name,
+            "in": "query",
+            "schema": {"type": "array", "items": {"type": "string", "format": "uri"}},
+            "description": f"A graph of the {kind}; without any, the default graph is the union of all graphs.",
+        }
+        for name, kind in (("default-graph-uri", "default graph"), ("named-graph-uri", "named graphs"))
+    ]
+    query = {
+        "name": "query",
+        "in": "query",
+        "required": True,
+        "schema": {"type": "string"},
+        "example": _EXAMPLE_QUERY,
+        "description": "A SPARQL 1.1 query (SELECT, ASK, CONSTRUCT, DESCRIBE). SERVICE is refused.",
+    }
+    form = {
+        "type": "object",
+        "required": ["query"],
+        "properties": {"query": {"type": "string", "example": _EXAMPLE_QUERY}},
+    }
+    shared = {"tags": ["SPARQL"], "responses": _result_responses((Form.ROWS, Form.GRAPH))}
+    return {
+        "get": {**shared, "summary": "Query by GET", "operationId": "sparql_get", "parameters": [query, *dataset]},
+        "post": {
+            **shared,
+            "summary": "Query by POST",
+            "operationId": "sparql_post",
+            "parameters": dataset,
+            "requestBody": {
+                "required": True,
+                "content": {
+                    FORM: {"schema": form},
+                    QUERY: {"schema": {"type": "string"}, "example": _EXAMPLE_QUERY},
+                },
+            },
+        },
+    }
+
+
+def _canned(query: CannedQuery) -> Schema:
+    return {
+        "tags": ["Canned queries"],
+        "summary": query.question,
+        "description": query.summary,
+        "operationId": f"query_{query.name.replace('-', '_')}",
+        "parameters": [_parameter(parameter) for parameter in query.parameters],
+        "responses": {**_result_responses((Form.ROWS,)), "404": _problem("There is no query of that name.")},
+    }
+
+
+def _parameter(parameter: Parameter) -> Schema:
+    schema: Schema = {"type": "integer" if parameter.type is ParameterType.INTEGER else "string"}
+    if parameter.default is not None:
+        schema["default"] = parameter.default
+    kind = f" ({parameter.kind}, by local name, CURIE or IRI)" if parameter.kind else ""
+    return {
+        "name": parameter.name,
+        "in": "query",
+        "required": parameter.default is None,
+        "schema": schema,
+        "example": parameter.example,
+        "description": parameter.description + kind,
+    }
+
+
+def _result_responses(forms: Sequence[Form]) -> Schema:
+    content = {media_type: {"schema": {"type": "string"}} for form in forms for media_type in offered(form)}
+    return {
+        "200": {"description": "The result, in the format that Accept prefers.", "content": content},
+        "400": _problem("The query or a parameter is not valid; `place` names line and column, or the parameter."),
+        "406": _problem("No accepted format suits the result."),
+        "503": _problem("The query did not finish in time, or too many wait; see Retry-After. The limit is soft."),
+    }
+
+
+def _problem(description: str) -> Schema:
+    return {"description": description, "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}}

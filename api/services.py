@@ -1,0 +1,45 @@
+"""What the routes share: the opened build, the query store, the settings and the lanes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from starlette.requests import Request
+
+from api.lanes import Lane
+from api.settings import Settings
+from kg.build import Build
+from kg.store import KnowledgeStore, QueryLimits
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Everything that a request needs, opened once when the server starts."""
+
+    build: Build
+    store: KnowledgeStore
+    settings: Settings
+    reasoner: Lane
+    queries: Lane
+
+    @classmethod
+    def open(cls, build: Build, settings: Settings) -> Services:
+        """Load the graphs of `build` into memory. Raises BuildNotFound if one cannot be read."""
+        return cls(
+            build=build,
+            store=KnowledgeStore.load(build.graph_files),
+            settings=settings,
+            reasoner=Lane("eligibility", workers=settings.reasoner_workers, waiting=settings.reasoner_waiting),
+            queries=Lane("sparql", workers=settings.query_workers, waiting=settings.query_waiting),
+        )
+
+    @property
+    def query_limits(self) -> QueryLimits:
+        """The limits for one query."""
+        return QueryLimits(result_bytes=self.settings.query_result_bytes, seconds=self.settings.query_seconds)
+
+
+def services_of(request: Request) -> Services:
+    """The services of the application that a request came to."""
+    services: Services = request.app.state.services
+    return services

@@ -1,0 +1,142 @@
+"""Answers and query results as plain-text tables that fit the width of the terminal."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rdflib import URIRef
+from rdflib.term import Node
+
+from kg.namespaces import local_name
+
+_GAP = "  "
+_NARROW = 70
+_NARROWEST_COLUMN = 16
+
+
+def table(headings: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> str:
+    """A table with wrapped cells or, where its columns would get too narrow, a block of lines for each row.
+
+    >>> print(table(["drug", "dose"], [["a", "b c"]], 80))
+    drug  dose
+    ----  ----
+    a     b c
+    """
+    widths = _widths(headings, rows, width - len(_GAP) * (len(headings) - 1))
+    if width < _NARROW or (rows and not widths):
+        return _blocks(headings, rows, width)
+    if not rows:
+        return f"{_GAP.join(headings)}\n(no rows)"
+    lines = [*_row(headings, widths), *_row(["-" * w for w in widths], widths)]
+    for row in rows:
+        lines.extend(_row(row, widths))
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def readable(term: Node | None) -> str:
+    """A term as people read it: the local name of an IRI, the text of a literal, nothing for an unbound variable."""
+    if term is None:
+        return ""
+    return local_name(str(term)) if isinstance(term, URIRef) else str(term)
+
+
+def answer_text(answer: Mapping[str, Any], width: int) -> str:
+    """An eligibility answer: a table of the options with their reasons, then input issues, knowledge and notice."""
+    rows = [
+        [
+            str(option["therapy"]["label"]),
+            _name(option.get("line")),
+            str(option["status"]) + (" (in use)" if option.get("inUse") else ""),
+            "\n".join(_reasons(option)),
+        ]
+        for option in answer["options"]
+    ]
+    parts = [table(["option", "line", "status", "why"], rows, width)]
+    issues = [_issue(issue) for issue in answer.get("inputIssues", ())]
+    if issues:
+        parts.append("\n".join(["Input issues:", *(_wrapped(f"- {issue}", width, "  ") for issue in issues)]))
+    knowledge = answer.get("knowledge", {})
+    parts.append(
+        f"As of {answer.get('asOf')}, by {knowledge.get('versionIri')} ({str(knowledge.get('contentHash'))[:12]})."
+    )
+    parts.append(_wrapped(str(answer.get("notice", "")), width, ""))
+    return "\n\n".join(part for part in parts if part)
+
+
+def _reasons(option: Mapping[str, Any]) -> list[str]:
+    reasons = []
+    for reason in option.get("because", ()):
+        source = ", ".join(filter(None, [_name(reason.get("source")), _name(reason.get("locator"))]))
+        reasons.append(f"{reason['kind']}: {reason['text']}{f' [{source}]' if source else ''}")
+    for missing in option.get("missing", ()):
+        reasons.append(f"missing: {_issue(missing)}")
+    return reasons
+
+
+def _issue(issue: Any) -> str:
+    if isinstance(issue, Mapping):
+        told = [str(issue[key]) for key in ("place", "label", "problem", "text", "mend") if issue.get(key)]
+        return ": ".join(told[:1]) + (": " + " ".join(told[1:]) if len(told) > 1 else "") if told else str(dict(issue))
+    return str(issue)
+
+
+def _name(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return str(value.get("label") or value.get("code") or value.get("id") or "")
+    if isinstance(value, list | tuple):
+        return "; ".join(_name(item) for item in value)
+    return "" if value is None else str(value)
+
+
+def _widths(headings: Sequence[str], rows: Sequence[Sequence[str]], room: int) -> list[int]:
+    """The widths of the columns; nothing if they cannot be had without getting too narrow."""
+    wanted = [
+        max([len(heading), *(len(line) for row in rows for line in row[i].split("\n"))])
+        for i, heading in enumerate(headings)
+    ]
+    # Narrow columns get what they want; the wide ones share what is left.
+    widths = [0] * len(wanted)
+    open_ = list(range(len(wanted)))
+    while open_:
+        share = room // len(open_)
+        fitting = [i for i in open_ if wanted[i] <= share]
+        if not fitting and share < _NARROWEST_COLUMN:
+            return []
+        if not fitting:
+            for i in open_:
+                widths[i] = share
+            break
+        for i in fitting:
+            widths[i] = wanted[i]
+            room -= wanted[i]
+            open_.remove(i)
+    return widths
+
+
+def _row(cells: Sequence[str], widths: Sequence[int]) -> list[str]:
+    wrapped = [_lines(cell, width) for cell, width in zip(cells, widths, strict=True)]
+    height = max(len(lines) for lines in wrapped)
+    return [
+        _GAP.join(
+            (lines[i] if i < len(lines) else "").ljust(width) for lines, width in zip(wrapped, widths, strict=True)
+        )
+        for i in range(height)
+    ]
+
+
+def _lines(cell: str, width: int) -> list[str]:
+    return [line for part in cell.split("\n") for line in (textwrap.wrap(part, width, break_on_hyphens=False) or [""])]
+
+
+def _blocks(headings: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> str:
+    blocks = []
+    for row in rows:
+        cells = [f"{heading}: {cell}" for heading, cell in zip(headings, row, strict=True) if cell]
+        blocks.append("\n".join(_wrapped(line, width, "  ") for cell in cells for line in cell.split("\n")))
+    return "\n\n".join(blocks)
+
+
+def _wrapped(text: str, width: int, indent: str) -> str:
+    return "\n".join(textwrap.wrap(text, max(width, 20), subsequent_indent=indent, break_on_hyphens=False))

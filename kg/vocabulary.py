@@ -1,0 +1,112 @@
+"""From the codes of a record to the terms of the ontology."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from functools import cached_property
+
+from rdflib import SKOS, URIRef
+
+from kg.errors import InvalidRecord
+from kg.knowledge import Knowledge
+from kg.namespaces import NXL, SH, local_name
+
+# Our term, given a foreign code: the same meaning; or, for a code that is wider than our term, no more than a broader one.
+_EQUAL = (SKOS.exactMatch, SKOS.closeMatch)
+
+
+@dataclass(frozen=True, slots=True)
+class Unmapped:
+    """A code of a known system that the ontology maps to no term usable in its place."""
+
+    code: str
+
+
+class Vocabulary:
+    """Resolves local names, CURIEs and `SYSTEM:code` to classes of one branch of the ontology."""
+
+    def __init__(self, knowledge: Knowledge) -> None:
+        self._knowledge = knowledge
+
+    @cached_property
+    def systems(self) -> dict[str, str]:
+        """The code systems that requests may use, with the namespaces of their codes."""
+        graph = self._knowledge.graph
+        found = {}
+        for node in graph.objects(None, SH.declare):
+            prefix, namespace = graph.value(node, SH.prefix), graph.value(node, SH.namespace)
+            if prefix is not None and namespace is not None:
+                found[str(prefix)] = str(namespace)
+        return found
+
+    def resolve(self, code: str, root: URIRef, place: str) -> URIRef | Unmapped:
+        """The term below `root` that `code` means.
+
+        Raises InvalidRecord, naming `place`, for a local name that the ontology does not hold (with the nearest names),
+        for a term of another branch, and for an unknown code system.
+        """
+        system, colon, value = code.partition(":")
+        if colon and system in ("http", "https"):
+            return self._own(URIRef(code), code, root, place)
+        if not colon or system == "nxl":
+            return self._own(NXL[value if colon else code], code, root, place)
+        systems = {name.upper(): namespace for name, namespace in self.systems.items()}
+        if system.upper() not in systems:
+            raise InvalidRecord(
+                place, f"the code system of '{code}' is not known.", f"Use one of {', '.join(sorted(self.systems))}, or an ontology name."
+            )
+        return self._foreign(URIRef(systems[system.upper()] + value.strip()), code, root)
+
+    def _own(self, term: URIRef, code: str, root: URIRef, place: str) -> URIRef:
+        branch = self._knowledge.taxonomy.below(root) - {root}
+        if term in branch:
+            return term
+        names = {local_name(t).lower(): local_name(t) for t in branch}
+        if local_name(term).lower() in names:
+            near = [names[local_name(term).lower()]]
+        else:
+            near = [names[n] for n in difflib.get_close_matches(local_name(term).lower(), names, n=3, cutoff=0.75)]
+        hint = f"Did you mean {' or '.join(near)}?" if near else "Search the ontology for its name."
+        wrong = term in self._knowledge.taxonomy.classes
+        problem = f"'{code}' is not a {self._knowledge.label(root)}." if wrong else f"the code '{code}' is not known."
+        raise InvalidRecord(place, problem, hint)
+
+    def _foreign(self, foreign: URIRef, code: str, root: URIRef) -> URIRef | Unmapped:
+        graph, taxonomy = self._knowledge.graph, self._knowledge.taxonomy
+        branch = taxonomy.below(root) - {root}
+        for property_ in _EQUAL:
+            exact = sorted(URIRef(str(s)) for s in graph.subjects(property_, foreign) if s in branch)
+            if exact:
+                return exact[0]
+        # A narrower foreign code is an instance of our term; a broader one tells less than our term does, so it stands
+        # for the nearest term of ours above all terms that it covers.
+        narrower = sorted(URIRef(str(s)) for s in graph.subjects(SKOS.narrowMatch, foreign) if s in branch)
+        if narrower:
+            return sorted(taxonomy.most_specific(narrower))[0]
+        covered = [URIRef(str(s)) for s in graph.subjects(SKOS.broadMatch, foreign) if s in branch]
+        if covered:
+            shared = frozenset.intersection(*(taxonomy.above(c) - {c} for c in covered)) & branch
+            if shared:
+                return sorted(taxonomy.most_specific(shared))[0]
+        return Unmapped(code)
+
+    def quantity(self, code: str, place: str) -> URIRef | Unmapped:
+        """The data property that a measurement code means; errors as for `resolve`."""
+        graph = self._knowledge.graph
+        by_code = {str(graph.value(q, NXL.code)): q for q in self._knowledge.quantities}
+        by_code |= {local_name(q): q for q in self._knowledge.quantities}
+        name = code.removeprefix("nxl:").rsplit("/", 1)[-1]
+        if name in by_code:
+            return by_code[name]
+        system, colon, value = code.partition(":")
+        systems = {s.upper(): namespace for s, namespace in self.systems.items()}
+        if colon and system.upper() in systems:
+            foreign = URIRef(systems[system.upper()] + value.strip())
+            for property_ in (*_EQUAL, SKOS.narrowMatch):
+                for subject in sorted(graph.subjects(property_, foreign)):
+                    if subject in self._knowledge.quantities:
+                        return URIRef(str(subject))
+            return Unmapped(code)
+        known = sorted(str(graph.value(q, NXL.code)) for q in self._knowledge.quantities)
+        raise InvalidRecord(place, f"the measurement '{code}' is not known.", f"Known measurements: {', '.join(known)}.")

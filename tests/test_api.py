@@ -1,0 +1,297 @@
+"""The endpoints around eligibility, the canned queries, the documentation, and the shape of errors."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from api.app import create_app
+from api.settings import Settings
+from kg.build import open_build
+from kg.namespaces import local_name
+
+ROOT = Path(__file__).resolve().parent.parent
+STATUSES = {
+    "eligible",
+    "conditional",
+    "in-use",
+    "exhausted",
+    "not-indicated",
+    "not-reached",
+    "recommended-against",
+    "contraindicated",
+    "out-of-scope",
+}
+RECORD: dict[str, Any] = {
+    "asOf": "2026-11-22",
+    "patient": {"ageYears": 63, "findings": [{"code": "PainfulDiabeticPolyneuropathy"}]},
+}
+
+
+@pytest.fixture(scope="module")
+def settings() -> Settings:
+    return Settings(ontology=ROOT / "ontology", queries=ROOT / "queries", max_body_bytes=100_000)
+
+
+@pytest.fixture(scope="module")
+def client(build_folder: Path, settings: Settings) -> Iterator[TestClient]:
+    with TestClient(create_app(open_build(build_folder), settings), raise_server_exceptions=False) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def answer(client: TestClient) -> dict[str, Any]:
+    """The answer to a simple record; one run of the reasoner for all tests that look at its shape."""
+    response = client.post("/v1/eligibility", json=RECORD)
+    assert response.status_code == 200, response.text
+    document: dict[str, Any] = response.json()
+    return document
+
+
+def problem(response: Any, status: int) -> dict[str, Any]:
+    """The problem document of a refused request."""
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/problem+json"
+    document: dict[str, Any] = response.json()
+    assert set(document) >= {"type", "title", "status", "detail", "instance", "place", "mend"}
+    assert document["status"] == status
+    assert document["type"].startswith("https://")
+    assert "Traceback" not in response.text and 'File "' not in response.text
+    return document
+
+
+def changed(**patient: Any) -> dict[str, Any]:
+    return {**RECORD, "patient": {**RECORD["patient"], **patient}}
+
+
+# --- eligibility --------------------------------------------------------------------------------------------------
+
+
+def test_every_option_has_a_status_and_its_reasons_have_sources(answer: dict[str, Any]) -> None:
+    assert answer["options"]
+    for option in answer["options"]:
+        assert option["therapy"]["id"] and option["therapy"]["label"]
+        assert option["status"] in STATUSES
+        assert isinstance(option["inUse"], bool)
+        assert {"line", "guideline"} <= set(option)
+        for reason in option["because"]:
+            assert set(reason) >= {"statement", "kind", "text", "severity", "source", "locator", "reviewStatus"}
+            assert reason["text"] and reason["source"] and reason["reviewStatus"]
+
+
+def test_eligible_options_come_first(answer: dict[str, Any]) -> None:
+    eligible = [option["status"] == "eligible" for option in answer["options"]]
+    assert eligible == sorted(eligible, reverse=True)
+
+
+def test_an_answer_names_its_day_its_knowledge_and_its_limits(client: TestClient, answer: dict[str, Any]) -> None:
+    assert answer["asOf"] == "2026-11-22"
+    assert answer["inputIssues"] == []
+    assert answer["notice"]
+    version = client.get("/version").json()
+    assert answer["knowledge"] == {name: version[name] for name in ("versionIri", "contentHash")}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"{", b"not json", b'{"patient": ', b"\xff\xfe", b"[" * 50_000, b'{"patient": {}} trailing'],
+    ids=lambda body: repr(body[:20]),
+)
+def test_a_body_that_is_no_json_is_400_with_its_place(client: TestClient, body: bytes) -> None:
+    document = problem(client.post("/v1/eligibility", content=body, headers={"Content-Type": "application/json"}), 400)
+    assert re.search(r"line|body", document["place"])
+
+
+@pytest.mark.parametrize(
+    ("body", "place"),
+    [
+        ([], "body"),
+        ({}, "patient"),
+        ({"patient": {}}, "patient.findings"),
+        ({"patient": {"findings": []}}, "patient.findings"),
+        (changed(colour="blue"), "patient.colour"),
+        (changed(ageYears=-1), "patient.ageYears"),
+        (changed(ageYears="63"), "patient.ageYears"),
+        (changed(findings=[{"code": "NoSuchFinding"}]), "patient.findings"),
+        (changed(findings=[{"code": "Duloxetine"}]), "patient.findings"),
+        (changed(findings=[{"code": "NOSYSTEM:1"}]), "patient.findings"),
+        (changed(courses=[{"substances": ["Duloxetine"], "weeks": -3}]), "patient.courses.0.weeks"),
+        (
+            changed(courses=[{"substances": ["Duloxetine"], "start": "2026-03-01", "end": "2026-01-01"}]),
+            "patient.courses.0",
+        ),
+        (changed(courses=[{"substances": ["NoSuchDrug"]}]), "patient.courses"),
+        (changed(medications=[{"code": "NoSuchDrug"}]), "patient.medications"),
+        (changed(measurements=[{"code": "EstimatedGFR", "value": 28, "unit": "furlong"}]), "patient.measurements"),
+        (changed(measurements=[{"code": "ShoeSize", "value": 43, "unit": "1"}]), "patient.measurements"),
+        (
+            changed(findings=[{"code": "AcuteSevereAsthma"}, {"code": "AcuteOrSevereAsthma", "status": "absent"}]),
+            "patient.findings",
+        ),
+        (
+            changed(medications=[{"code": "Phenelzine"}, {"code": "MonoamineOxidaseInhibitor", "status": "absent"}]),
+            "patient.medications",
+        ),
+        ({**RECORD, "guidelines": ["nobody"]}, "guidelines"),
+        ({**RECORD, "asOf": "tomorrow"}, "asOf"),
+        ({**RECORD, "unreportedFindings": "maybe"}, "unreportedFindings"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_record_that_breaks_the_contract_is_422_and_names_the_field(
+    client: TestClient, body: Any, place: str
+) -> None:
+    document = problem(client.post("/v1/eligibility", json=body), 422)
+    assert document["place"].replace("[", ".").replace("]", "").startswith(place)
+    assert document["mend"]
+
+
+def test_an_unmapped_code_is_reported_and_the_rest_is_answered(client: TestClient) -> None:
+    findings = [{"code": "PainfulDiabeticPolyneuropathy"}, {"code": "SNOMED:1"}]
+    response = client.post("/v1/eligibility", json=changed(findings=findings))
+    assert response.status_code == 200
+    assert "SNOMED:1" in json.dumps(response.json()["inputIssues"])
+    problem(client.post("/v1/eligibility", json=changed(findings=[{"code": "SNOMED:1"}])), 422)
+
+
+def test_too_large_a_body_is_413(client: TestClient) -> None:
+    problem(client.post("/v1/eligibility", content=b" " * 100_001, headers={"Content-Type": "application/json"}), 413)
+    chunks = iter([b" " * 60_000, b" " * 60_000])
+    problem(client.post("/v1/eligibility", content=chunks, headers={"Content-Type": "application/json"}), 413)
+
+
+def test_another_media_type_is_415_and_another_method_405(client: TestClient) -> None:
+    response = client.post("/v1/eligibility", content=b"<patient/>", headers={"Content-Type": "application/xml"})
+    problem(response, 415)
+    assert response.headers["accept-post"] == "application/json"
+    response = client.get("/v1/eligibility")
+    problem(response, 405)
+    assert response.headers["allow"] == "POST"
+
+
+def test_the_examples_are_requests_that_can_be_sent(client: TestClient) -> None:
+    listed = client.get("/v1/eligibility/examples").json()["examples"]
+    assert len(listed) >= 12
+    for entry in listed:
+        assert entry["title"]
+        assert "findings" in client.get(entry["url"]).json()["patient"]
+    response = client.post("/v1/eligibility", json=client.get(listed[0]["url"]).json())
+    assert response.status_code == 200
+
+
+@pytest.mark.parametrize("name", ["nothing", "..%2f..%2fcatalog-v001", "a" * 300])
+def test_an_unknown_example_is_404(client: TestClient, name: str) -> None:
+    problem(client.get(f"/v1/eligibility/examples/{name}"), 404)
+
+
+# --- canned queries -----------------------------------------------------------------------------------------------
+
+
+def test_the_list_of_queries_says_how_to_run_each(client: TestClient) -> None:
+    listed = client.get("/v1/queries").json()["queries"]
+    assert len(listed) >= 16
+    for query in listed:
+        assert query["question"].endswith("?")
+        params = {parameter["name"]: parameter["example"] for parameter in query["parameters"]}
+        response = client.get(query["url"], params=params)
+        assert response.status_code == 200, response.text
+        assert response.json()["results"]["bindings"]
+        assert client.get(f"{query['url']}/description").json() == query
+
+
+def test_a_query_answers_in_the_preferred_format(client: TestClient) -> None:
+    response = client.get("/v1/queries/conflicts", headers={"Accept": "text/csv"})
+    assert response.headers["content-type"] == "text/csv; charset=utf-8"
+    assert response.text.startswith("statement,")
+    problem(client.get("/v1/queries/conflicts", headers={"Accept": "image/png"}), 406)
+
+
+def test_a_parameter_is_taken_from_the_query_string(client: TestClient) -> None:
+    rows = client.get("/v1/queries/lines-of-therapy", params={"therapy": "MorphineTherapy"}).json()["results"][
+        "bindings"
+    ]
+    assert {local_name(row["therapy"]["value"]) for row in rows} == {"MorphineTherapy"}
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/v1/queries/find-term", 400),
+        ("/v1/queries/find-term?text=a&text=b", 400),
+        ("/v1/queries/find-term?text=a&colour=blue", 400),
+        ("/v1/queries/lines-of-therapy?therapy=Nothing", 400),
+        ("/v1/queries/lines-of-therapy?therapy=%3Cx%3E", 400),
+        ("/v1/queries/nothing", 404),
+        ("/v1/queries/nothing/description", 404),
+    ],
+)
+def test_a_wrong_query_or_parameter_is_refused_with_what_would_be_right(
+    client: TestClient, path: str, status: int
+) -> None:
+    document = problem(client.get(path), status)
+    assert "find-term" in document["mend"] or "therapy=" in document["mend"]
+
+
+# --- the server ---------------------------------------------------------------------------------------------------
+
+
+def test_health_and_version(client: TestClient, build_folder: Path) -> None:
+    assert client.get("/healthz").json() == {"status": "ok"}
+    version = client.get("/version").json()
+    manifest = open_build(build_folder).manifest
+    assert version["versionIri"] == manifest.version_iri
+    assert version["contentHash"] == manifest.content_hash
+    assert version["software"] == manifest.software_version
+    assert "HermiT" in version["engine"]
+
+
+def test_the_documentation_needs_nothing_from_elsewhere(client: TestClient) -> None:
+    """The page and everything that it loads come from this server."""
+    response = client.get("/", follow_redirects=True)
+    assert response.url.path == "/docs"
+    loaded = re.findall(r'(?:src|href)="([^"]+)"', response.text)
+    assert loaded
+    for url in [*loaded, "openapi.json"]:
+        assert "//" not in url
+        assert client.get(f"/{url}").status_code == 200
+    assert '"validatorUrl": null' in response.text
+    assert "https://" not in response.text
+
+
+def test_the_description_covers_every_path_and_shows_real_examples(client: TestClient) -> None:
+    document = client.get("/openapi.json").json()
+    paths = document["paths"]
+    assert {"/v1/eligibility", "/v1/eligibility/examples", "/sparql", "/v1/queries", "/healthz", "/version"} <= set(
+        paths
+    )
+    for query in client.get("/v1/queries").json()["queries"]:
+        assert paths[query["url"]]["get"]["summary"] == query["question"]
+    body = paths["/v1/eligibility"]["post"]["requestBody"]["content"]["application/json"]
+    ids = {entry["id"] for entry in client.get("/v1/eligibility/examples").json()["examples"]}
+    assert set(body["examples"]) == ids
+    references = set(re.findall(r'"#/components/schemas/([^"]+)"', json.dumps(document)))
+    assert references <= set(document["components"]["schemas"])
+
+
+@pytest.mark.parametrize("path", ["/nothing", "/v1/nothing", "/docs/nothing.js"])
+def test_an_unknown_path_is_a_problem_document_too(client: TestClient, path: str) -> None:
+    assert problem(client.get(path), 404)["instance"] == path
+
+
+def test_a_fault_of_ours_is_500_and_tells_nothing_of_the_inside(
+    build_folder: Path, settings: Settings, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An example file that was damaged after the start: the cause goes to the log and not to the client."""
+    (tmp_path / "examples").mkdir()
+    app = create_app(open_build(build_folder), settings.model_copy(update={"ontology": tmp_path}))
+    (tmp_path / "examples" / "broken.json").write_text("{ secret", encoding="utf-8")
+    with TestClient(app, raise_server_exceptions=False) as client:
+        document = problem(client.get("/v1/eligibility/examples/broken"), 500)
+    assert "JSONDecodeError" not in json.dumps(document) and "secret" not in json.dumps(document)
+    assert "JSONDecodeError" in caplog.text

@@ -1,0 +1,201 @@
+"""The command: what it prints, and the exit codes that scripts rely on."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from api.tables import answer_text, table
+
+ROOT = Path(__file__).resolve().parent.parent
+RECORD = {"asOf": "2026-11-22", "patient": {"ageYears": 63, "findings": [{"code": "PainfulDiabeticPolyneuropathy"}]}}
+
+
+def nextline(*arguments: str, stdin: str | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "api.cli", *arguments],
+        cwd=ROOT,
+        env={**os.environ, "COLUMNS": "100", **environment},
+        input=stdin,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert "Traceback" not in done.stderr, done.stderr
+    return done
+
+
+@pytest.fixture(scope="module")
+def build_option(build_folder: Path) -> tuple[str, str]:
+    return "--build", str(build_folder)
+
+
+@pytest.fixture
+def broken(tmp_path: Path) -> Path:
+    """A copy of the ontology with a module that does not parse."""
+    shutil.copytree(ROOT / "ontology", tmp_path / "ontology")
+    module = tmp_path / "ontology" / "substances.ttl"
+    module.write_text(module.read_text(encoding="utf-8") + "\nnxl:Broken a owl:Class\nnxl:Other", encoding="utf-8")
+    return tmp_path / "ontology"
+
+
+@pytest.mark.parametrize("command", [[], ["serve"], ["build"], ["closure"], ["examples"], ["evaluate"], ["query"]])
+def test_help_shows_examples_or_exit_codes(command: list[str]) -> None:
+    done = nextline(*command, "--help")
+    assert done.returncode == 0
+    assert (
+        "exit codes" in done.stdout
+        if not command
+        else f"nextline {command[0]}" in done.stdout.partition("examples:")[2]
+    )
+
+
+def test_version() -> None:
+    assert re.match(r"nextline \S+", nextline("--version").stdout)
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["nothing"], ["evaluate"], ["query", "--format", "xml"], ["serve", "--port", "many"]]
+)
+def test_a_wrong_command_line_is_2(arguments: list[str]) -> None:
+    done = nextline(*arguments)
+    assert done.returncode == 2
+    assert "usage: nextline" in done.stderr
+
+
+def test_a_wrong_setting_is_2_and_named() -> None:
+    done = nextline("query", "--list", NEXTLINE_PORT="many")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "port" in done.stderr
+
+
+def test_evaluate_prints_a_table_with_reasons(tmp_path: Path, build_option: tuple[str, str]) -> None:
+    path = tmp_path / "patient.json"
+    path.write_text(json.dumps(RECORD), encoding="utf-8")
+    done = nextline("evaluate", str(path), *build_option)
+    assert done.returncode == 0, done.stderr
+    assert re.match(r"option +line +status +why\n-+ +-+ +-+ +-+\n", done.stdout)
+    assert re.search(r"eligible", done.stdout.splitlines()[2])
+    assert "2026-11-22" in done.stdout
+    assert max(len(line) for line in done.stdout.splitlines()) <= 100
+
+
+def test_evaluate_prints_json_and_takes_a_policy(build_option: tuple[str, str]) -> None:
+    by_policy = {
+        policy: json.loads(
+            nextline("evaluate", "-", "--json", "--policy", policy, *build_option, stdin=json.dumps(RECORD)).stdout
+        )
+        for policy in ("unknown", "absent")
+    }
+    eligible = {
+        policy: {o["therapy"]["id"] for o in answer["options"] if o["status"] == "eligible"}
+        for policy, answer in by_policy.items()
+    }
+    assert eligible["unknown"] <= eligible["absent"] != set()
+
+
+@pytest.mark.parametrize(
+    ("record", "told"),
+    [
+        ("{", "line 1, column 2"),
+        ('{"patient": {"findings": [{"code": "NoSuchFinding"}]}}', "NoSuchFinding"),
+        ('{"patient": {"findings": [{"code": "PainfulDiabeticPolyneuropathy"}], "ageYears": -1}}', "patient.ageYears"),
+    ],
+)
+def test_a_wrong_record_is_1_and_its_place_is_named(record: str, told: str, build_option: tuple[str, str]) -> None:
+    done = nextline("evaluate", "-", *build_option, stdin=record)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert re.fullmatch(r"nextline: [^\n]+\n", done.stderr)
+    assert told in done.stderr
+
+
+def test_a_missing_record_is_1_and_named() -> None:
+    done = nextline("evaluate", "no-such-file.json")
+    assert done.returncode == 1
+    assert "no-such-file.json" in done.stderr
+
+
+def test_query_prints_a_table_csv_or_json(build_option: tuple[str, str]) -> None:
+    arguments = ("query", "therapies-in-line", "line=firstLine", *build_option)
+    as_table, as_csv, as_json = (nextline(*arguments, "--format", f) for f in ("table", "csv", "json"))
+    rows = list(csv.DictReader(io.StringIO(as_csv.stdout)))
+    assert len(rows) == len(json.loads(as_json.stdout)["results"]["bindings"]) > 1
+    for row in rows:
+        assert row["therapyLabel"].split()[0] in as_table.stdout
+
+
+def test_the_list_of_queries_has_questions() -> None:
+    done = nextline("query", "--list")
+    assert done.returncode == 0
+    assert "What is third line when" in done.stdout.splitlines()[2]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["nothing"], "find-term"),
+        (["find-term"], "text=neuralgia"),
+        (["find-term", "neuralgia"], "name=value"),
+        (["find-term", "colour=blue"], "text=neuralgia"),
+    ],
+)
+def test_a_wrong_query_is_1_and_what_is_right_is_told(
+    arguments: list[str], told: str, build_option: tuple[str, str]
+) -> None:
+    done = nextline("query", *arguments, *build_option)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert told in done.stderr
+
+
+@pytest.mark.parametrize("command", ["build", "closure", "serve"])
+def test_an_ontology_that_does_not_parse_is_3_with_file_and_line(broken: Path, tmp_path: Path, command: str) -> None:
+    extra = [] if command == "closure" else ["--build", str(tmp_path / "build")]
+    if command == "serve":
+        extra += ["--port", "0"]
+    done = nextline(command, "--ontology", str(broken), *extra)
+    assert done.returncode == 3
+    assert re.search(r"substances\.ttl:\d+: ", done.stderr)
+
+
+def test_a_missing_ontology_is_3_and_named(tmp_path: Path) -> None:
+    done = nextline("build", "--ontology", str(tmp_path / "absent"), "--build", str(tmp_path / "build"))
+    assert done.returncode == 3
+    assert str(tmp_path / "absent") in done.stderr
+
+
+def test_a_table_wraps_to_its_width_and_becomes_blocks_when_narrow() -> None:
+    rows = [["a", "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen"]]
+    assert max(len(line) for line in table(["x", "text"], rows, 80).splitlines()) <= 80
+    assert table(["x", "text"], rows, 50).startswith("x: a\ntext: one two")
+    assert table(["x", "text"], [], 80) == "x  text\n(no rows)"
+
+
+def test_an_answer_shows_use_input_issues_and_notice() -> None:
+    answer = {
+        "options": [
+            {
+                "therapy": {"id": "nxl:A", "label": "a"},
+                "line": None,
+                "status": "conditional",
+                "inUse": True,
+                "because": [{"kind": "indication", "text": "It is.", "source": None, "locator": ""}],
+            }
+        ],
+        "inputIssues": [{"place": "patient.findings[1]", "problem": "The code is not mapped."}],
+        "knowledge": {"versionIri": "v", "contentHash": "0123456789abcdef"},
+        "asOf": "2026-11-22",
+        "notice": "It replaces none.",
+    }
+    text = answer_text(answer, 100)
+    assert "conditional (in use)  indication: It is." in text
+    assert "- patient.findings[1]: The code is not mapped." in text
+    assert text.endswith("It replaces none.")

@@ -1,0 +1,210 @@
+"""The canned queries answer what their files promise.
+
+The expected answers are data, in `tests/golden`. After an edit of the ontology or of a query, look at what changed with
+
+    NEXTLINE_REGENERATE_GOLDEN=1 pytest tests/test_queries.py && git diff tests/golden
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from pathlib import Path
+
+import pytest
+from rdflib import BNode, Literal, URIRef
+
+from kg.errors import InvalidParameter, InvalidQuery, UnknownQuery
+from kg.namespaces import local_name
+from kg.queries import CannedQuery, ParameterType, bind, list_queries, load_query, read_query, run
+from kg.store import KnowledgeStore
+
+ROOT = Path(__file__).resolve().parent.parent
+QUERIES = ROOT / "queries"
+GOLDEN = Path(__file__).resolve().parent / "golden"
+ALL = list_queries(QUERIES)
+REGENERATE = bool(os.environ.get("NEXTLINE_REGENERATE_GOLDEN"))
+
+
+@pytest.fixture(scope="module")
+def store(build_folder: Path) -> KnowledgeStore:
+    from kg.build import open_build
+
+    return KnowledgeStore.load(open_build(build_folder).graph_files)
+
+
+def answer(store: KnowledgeStore, query: CannedQuery, values: dict[str, str]) -> list[dict[str, str]]:
+    """The rows with IRIs shortened to their last part."""
+    result = run(store, query, values)
+    assert result.variables, "a canned query is a SELECT query"
+    return [
+        {name: local_name(term) if isinstance(term, URIRef) else str(term) for name, term in row.items()}
+        for row in result.rows()
+    ]
+
+
+def examples_of(query: CannedQuery) -> dict[str, str]:
+    return {parameter.name: parameter.example for parameter in query.parameters}
+
+
+def defaults_or_examples(query: CannedQuery) -> dict[str, str]:
+    return {p.name: p.example if p.default is None else p.default for p in query.parameters}
+
+
+@pytest.mark.parametrize("query", ALL, ids=lambda query: query.name)
+def test_the_answer_is_the_expected_one(store: KnowledgeStore, query: CannedQuery) -> None:
+    """With its defaults, each query answers what its golden file says, in that order."""
+    path = GOLDEN / f"{query.name}.json"
+    values = defaults_or_examples(query)
+    found = {"question": query.question, "parameters": values, "rows": answer(store, query, values)}
+    if REGENERATE:
+        path.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    assert path.is_file(), f"there is no golden file yet; see {__name__}"
+    assert found == json.loads(path.read_text(encoding="utf-8"))
+    assert found["rows"], "a competency question without an answer shows nothing"
+
+
+@pytest.mark.parametrize("query", ALL, ids=lambda query: query.name)
+def test_the_example_of_each_parameter_works(store: KnowledgeStore, query: CannedQuery) -> None:
+    """The examples that the documentation shows give an answer."""
+    assert answer(store, query, examples_of(query))
+
+
+@pytest.mark.parametrize("query", ALL, ids=lambda query: query.name)
+def test_each_query_is_documented_and_deterministic(store: KnowledgeStore, query: CannedQuery) -> None:
+    """A question, a summary, a fixed order, its parameters in the answer, and no blank node to trip over."""
+    assert query.question.endswith("?")
+    assert query.summary.endswith((".", "?"))
+    assert re.search(r"^ORDER BY ", query.text, re.MULTILINE)
+    result = run(store, query, defaults_or_examples(query))
+    assert {parameter.name for parameter in query.parameters} <= set(result.variables)
+    assert all(parameter.description.endswith(".") for parameter in query.parameters)
+    assert not any(isinstance(term, BNode) for row in result.rows() for term in row.values())
+
+
+def test_golden_files_and_queries_belong_together() -> None:
+    assert sorted(path.stem for path in GOLDEN.glob("*.json")) == sorted(query.name for query in ALL)
+
+
+def test_there_are_enough_and_the_title_question_of_the_seed_is_first() -> None:
+    assert len(ALL) >= 16
+    assert ALL[0].name == "third-line-when-first-and-second-failed"
+
+
+def test_the_three_ways_to_name_a_term_mean_the_same(store: KnowledgeStore) -> None:
+    query = load_query(QUERIES, "lines-of-therapy")
+    answers = [
+        answer(store, query, {"therapy": name})
+        for name in ("TramadolTherapy", "nxl:TramadolTherapy", "https://w3id.org/nextline/TramadolTherapy")
+    ]
+    assert answers[0] == answers[1] == answers[2] != []
+
+
+def test_a_parameter_changes_the_answer(store: KnowledgeStore) -> None:
+    query = load_query(QUERIES, "therapies-in-line")
+    first, third = (answer(store, query, {"line": name}) for name in ("firstLine", "thirdLine"))
+    assert not {row["therapy"] for row in first} & {row["therapy"] for row in third}
+
+
+def test_contraindications_reach_down_the_hierarchy_of_findings_and_never_up(store: KnowledgeStore) -> None:
+    query = load_query(QUERIES, "contraindications-by-finding")
+    broad, narrow = (
+        {row["statement"] for row in answer(store, query, {"finding": name})}
+        for name in ("AcuteOrSevereAsthma", "AcuteSevereAsthma")
+    )
+    assert broad and broad <= narrow
+    assert not answer(store, query, {"finding": "Asthma"})
+
+
+def test_a_combination_inherits_the_contraindications_of_its_parts(store: KnowledgeStore) -> None:
+    query = load_query(QUERIES, "contraindications-of-therapy")
+
+    def statements(therapy: str) -> set[str]:
+        return {row["statement"] for row in answer(store, query, {"therapy": therapy})}
+
+    parts = statements("GabapentinTherapy") | statements("AmitriptylineTherapy")
+    assert statements("GabapentinWithAmitriptylineTherapy") == parts
+
+
+@pytest.mark.parametrize("text", ['"', "'", "} #", '") } DROP ALL', "\\", "\n", "?term", "<x>"])
+def test_a_text_parameter_stays_a_text(store: KnowledgeStore, text: str) -> None:
+    """Whatever stands in a parameter, it is a value and never a part of the query."""
+    rows = answer(store, load_query(QUERIES, "find-term"), {"text": f"no such {text} name"})
+    assert rows == []
+
+
+def test_a_text_parameter_ignores_case(store: KnowledgeStore) -> None:
+    query = load_query(QUERIES, "find-term")
+    upper, lower = (answer(store, query, {"text": text}) for text in ("NEURALGIA", "neuralgia"))
+    assert [row["term"] for row in upper] == [row["term"] for row in lower] != []
+
+
+def test_integers_are_bound_as_integers(tmp_path: Path) -> None:
+    query = read_query(written(tmp_path, parameters="[{name: n, type: integer, example: 3, description: A number.}]"))
+    assert query.parameters[0].type is ParameterType.INTEGER
+    assert bind(query, {"n": "007"}) == {"n": Literal(7)}
+    with pytest.raises(InvalidParameter, match="no whole number"):
+        bind(query, {"n": "7.5"})
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "message"),
+    [
+        ("lines-of-therapy", {"drug": "Tramadol"}, "has no such parameter"),
+        ("find-term", {}, "missing"),
+        ("find-term", {"text": "  "}, "missing"),
+        ("lines-of-therapy", {"therapy": "Tramadol Therapy"}, "no local name"),
+        ("lines-of-therapy", {"therapy": "<https://w3id.org/nextline/X>"}, "no local name"),
+        ("lines-of-therapy", {"therapy": "SNOMED:1"}, "no local name"),
+        ("lines-of-therapy", {"therapy": "NoSuchTherapy"}, "holds no term"),
+        ("lines-of-therapy", {"therapy": "Tramadol"}, "is no nxl:Therapy"),
+        ("therapies-in-line", {"line": "Tramadol"}, "is no nxl:TreatmentLine"),
+    ],
+)
+def test_a_wrong_parameter_is_refused_with_what_would_be_right(
+    store: KnowledgeStore, name: str, values: dict[str, str], message: str
+) -> None:
+    query = load_query(QUERIES, name)
+    with pytest.raises(InvalidParameter, match=message) as caught:
+        run(store, query, values)
+    assert query.parameters[0].name in caught.value.mend
+    assert query.parameters[0].example in caught.value.mend
+
+
+@pytest.mark.parametrize("name", ["nothing", "../queries/find-term", "find-term.rq", "", "Find-Term", "a" * 500])
+def test_an_unknown_query_is_refused_with_those_that_exist(name: str) -> None:
+    with pytest.raises(UnknownQuery) as caught:
+        load_query(QUERIES, name)
+    assert "find-term" in caught.value.mend
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    ["[{name: n}]", "[{name: n, type: float, example: 1, description: D.}]", "5", "[["],
+)
+def test_a_file_with_a_bad_header_is_named(tmp_path: Path, parameters: str) -> None:
+    path = written(tmp_path, parameters=parameters)
+    with pytest.raises(InvalidQuery) as caught:
+        list_queries(tmp_path)
+    assert caught.value.place == str(path)
+
+
+def test_a_file_without_a_header_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "bare.rq"
+    path.write_text("ASK { ?s ?p ?o }")
+    with pytest.raises(InvalidQuery, match="header"):
+        read_query(path)
+
+
+def test_a_missing_folder_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UnknownQuery, match="no such folder"):
+        list_queries(tmp_path / "absent")
+
+
+def written(folder: Path, parameters: str) -> Path:
+    path = folder / "some-query.rq"
+    path.write_text(
+        f"#+ question: What?\n#+ summary: That.\n#+ parameters: {parameters}\nSELECT ?n {{ ?n ?p ?o }}\nORDER BY ?n\n"
+    )
+    return path

@@ -1,0 +1,177 @@
+"""The server as it runs for users: a process of its own, with real clients."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from SPARQLWrapper import CSV, JSON, POST, POSTDIRECTLY, TURTLE, XML, SPARQLWrapper
+
+ROOT = Path(__file__).resolve().parent.parent
+RECORD = {"asOf": "2026-11-22", "patient": {"ageYears": 63, "findings": [{"code": "PainfulDiabeticPolyneuropathy"}]}}
+LABEL = (
+    "SELECT ?label WHERE { <https://w3id.org/nextline/Morphine> <http://www.w3.org/2000/01/rdf-schema#label> ?label }"
+)
+START_SECONDS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    url: str
+    process: subprocess.Popen[str]
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "api.cli", *arguments]
+
+
+@contextmanager
+def running(build_folder: Path, **environment: str) -> Iterator[Running]:
+    """`nextline serve` on a free port, stopped at the end."""
+    process = subprocess.Popen(
+        command("serve", "--port", "0", "--ontology", str(ROOT / "ontology"), "--build", str(build_folder)),
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stderr is not None
+        url = next((m[0] for line in process.stderr if (m := re.search(r"http://127\.0\.0\.1:\d+", line))), None)
+        assert url, f"the server ended with {process.wait()}"
+        threading.Thread(target=process.stderr.read, daemon=True).start()
+        wait_until_up(url)
+        yield Running(url, process)
+    finally:
+        process.kill()
+        process.wait()
+
+
+def wait_until_up(url: str) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            if httpx.get(f"{url}/healthz").status_code == 200:
+                return
+        except httpx.TransportError:
+            time.sleep(0.02)
+    raise AssertionError("the server did not come up")
+
+
+@pytest.fixture(scope="module")
+def server(build_folder: Path) -> Iterator[Running]:
+    with running(build_folder) as server:
+        yield server
+
+
+def converted(client: SPARQLWrapper) -> Any:
+    """What SPARQLWrapper makes of the answer; its type depends on the format."""
+    return client.queryAndConvert()
+
+
+@pytest.mark.parametrize("method", ["GET", POST])
+@pytest.mark.parametrize("request_method", ["urlencoded", POSTDIRECTLY])
+def test_sparqlwrapper_reads_rows(server: Running, method: str, request_method: str) -> None:
+    client = SPARQLWrapper(f"{server.url}/sparql")
+    client.setQuery(LABEL)
+    client.setMethod(method)
+    client.setRequestMethod(request_method)
+    client.setReturnFormat(JSON)
+    assert [row["label"]["value"] for row in converted(client)["results"]["bindings"]] == ["morphine"]
+    client.setReturnFormat(CSV)
+    assert converted(client).split() == [b"label", b"morphine"]
+    client.setReturnFormat(XML)
+    assert "morphine" in converted(client).toxml()
+
+
+def test_sparqlwrapper_reads_triples_and_truth_values(server: Running) -> None:
+    client = SPARQLWrapper(f"{server.url}/sparql")
+    client.setQuery("DESCRIBE <https://w3id.org/nextline/Morphine>")
+    client.setReturnFormat(XML)
+    assert len(converted(client)) > 3
+    client.setReturnFormat(TURTLE)
+    assert b"nextline/Morphine" in converted(client)
+    client.setQuery("ASK { <https://w3id.org/nextline/Morphine> ?p ?o }")
+    client.setReturnFormat(JSON)
+    assert converted(client)["boolean"] is True
+
+
+def test_while_the_reasoner_works_the_server_answers_others(server: Running) -> None:
+    """Health and SPARQL are answered, each within a second, before the eligibility answer is there."""
+    answers: list[int] = []
+    asking = threading.Thread(
+        target=lambda: answers.append(httpx.post(f"{server.url}/v1/eligibility", json=RECORD, timeout=300).status_code)
+    )
+    asking.start()
+    others = 0
+    while asking.is_alive():
+        assert httpx.get(f"{server.url}/healthz", timeout=1).status_code == 200
+        assert httpx.get(f"{server.url}/sparql", params={"query": LABEL}, timeout=1).status_code == 200
+        others += 1
+    assert answers == [200]
+    assert others >= 5
+
+
+def test_ten_megabytes_are_refused_to_every_kind_of_sender(server: Running) -> None:
+    megabytes = b"x" * 10_000_000
+    for content in (megabytes, iter([megabytes[:100_000]] * 100)):
+        response = httpx.post(f"{server.url}/v1/eligibility", content=content)
+        assert response.status_code == 413
+        assert response.headers["content-type"] == "application/problem+json"
+    assert httpx.get(f"{server.url}/healthz").status_code == 200
+
+
+def test_ten_megabytes_that_are_only_announced_are_refused_at_once(server: Running) -> None:
+    host, port = server.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=5) as connection:
+        connection.sendall(b"POST /v1/eligibility HTTP/1.1\r\nHost: x\r\nContent-Length: 10000000\r\n\r\n")
+        assert connection.recv(1000).startswith(b"HTTP/1.1 413")
+
+
+def test_a_query_past_its_time_is_503_and_the_server_goes_on(build_folder: Path) -> None:
+    """One that yields nothing while it runs: the caller is freed, and others are answered meanwhile."""
+    endless = "SELECT (COUNT(*) AS ?n) { ?a ?b ?c . ?d ?e ?f . ?g ?h ?i . FILTER(?a != ?i && ?d != ?b) }"
+    with running(
+        build_folder, NEXTLINE_QUERY_SECONDS="0.5", NEXTLINE_QUERY_WORKERS="1", NEXTLINE_QUERY_WAITING="0"
+    ) as server:
+        start = time.monotonic()
+        response = httpx.get(f"{server.url}/sparql", params={"query": endless}, timeout=30)
+        assert response.status_code == 503
+        assert "within 0.5 seconds" in response.json()["detail"]
+        assert int(response.headers["retry-after"]) > 0
+        assert time.monotonic() - start < 5
+        full = httpx.get(f"{server.url}/sparql", params={"query": LABEL}, timeout=5)
+        assert (full.status_code, full.json()["title"]) == (503, "Busy")
+        assert httpx.get(f"{server.url}/healthz", timeout=5).status_code == 200
+        server.process.send_signal(signal.SIGTERM)
+        server.process.wait(timeout=20)
+
+
+def test_a_busy_port_is_named_before_anything_is_built(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = subprocess.run(
+            command("serve", "--port", str(port), "--build", str(tmp_path / "build")),
+            cwd=ROOT,
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+    assert done.returncode == 1
+    assert f"port {port} is in use" in done.stderr
+    assert "--port" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "build").exists()
