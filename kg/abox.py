@@ -17,6 +17,7 @@ from rdflib.term import Node
 from kg.facts import Course, PatientFacts, Policy, Sex
 from kg.knowledge import Knowledge
 from kg.namespaces import NXL, local_name
+from kg.therapies import Therapy
 
 
 class Reading(Enum):
@@ -37,27 +38,35 @@ class Reading(Enum):
 
 @dataclass(frozen=True, slots=True)
 class PatientAxioms:
-    """The graph about one patient and the names of its individuals: options by therapy, courses in record order."""
+    """The graph about one patient and the names of its individuals: options by therapy, courses in the facts' order.
+
+    `linked` are the therapies whose option repeats a course or shares a substance with one, or may do so.
+    """
 
     graph: Graph
     patient: URIRef
     options: dict[URIRef, URIRef]
     courses: tuple[URIRef, ...]
+    linked: frozenset[URIRef]
 
 
 def patient_axioms(
-    knowledge: Knowledge, facts: PatientFacts, reading: Reading, base: str = "https://w3id.org/nextline/record/"
+    knowledge: Knowledge,
+    facts: PatientFacts,
+    reading: Reading,
+    therapies: tuple[Therapy, ...] | None = None,
+    base: str = "https://w3id.org/nextline/record/",
 ) -> PatientAxioms:
-    """State `facts` as OWL under one `reading`, with one option for every therapy."""
+    """State `facts` as OWL under one `reading`, with one option for each of `therapies` (default: all)."""
     writer = _Writer(knowledge, facts, reading, Namespace(base))
     writer.state_person()
     writer.state_findings()
     writer.state_measurements()
     writer.state_medications()
     courses = writer.state_courses()
-    options = writer.state_options(courses)
+    options = writer.state_options(courses, knowledge.therapies if therapies is None else therapies)
     writer.state_judgements()
-    return PatientAxioms(writer.graph, writer.patient, options, tuple(iri for iri, _ in courses))
+    return PatientAxioms(writer.graph, writer.patient, options, tuple(iri for iri, _ in courses), frozenset(writer.linked))
 
 
 class _Writer:
@@ -70,6 +79,7 @@ class _Writer:
         self.graph.bind("nxl", NXL)
         self.graph.bind("", base)
         self.patient = base["patient"]
+        self.linked: set[URIRef] = set()
         self._parts: list[tuple[URIRef, URIRef]] = []
 
     # -- building blocks
@@ -250,21 +260,27 @@ class _Writer:
         if course.outcome == "not-tolerated" and all(p.not_tolerated is None for p in course.parts):
             self.graph.add((course_iri, RDF.type, self.some(NXL.hasCoursePart, NXL.PartNotTolerated)))
 
-    def state_options(self, courses: list[tuple[URIRef, Course]]) -> dict[URIRef, URIRef]:
+    def state_options(
+        self, courses: list[tuple[URIRef, Course]], therapies: tuple[Therapy, ...]
+    ) -> dict[URIRef, URIRef]:
         options = {}
-        for therapy in self.knowledge.therapies:
+        for therapy in therapies:
             iri = self.individual(f"option-{local_name(therapy.iri)}", NXL.TherapyOption, therapy.iri)
             self.graph.add((iri, NXL.forPatient, self.patient))
             repeated = [c for c, course in courses if course.therapy == therapy.iri]
-            if not any(self._may_be(course, therapy.uses) for _, course in courses):
+            uncertain = any(self._may_be(course, therapy.uses) for _, course in courses)
+            if not uncertain:
                 self.graph.add((iri, RDF.type, self.at_most(NXL.repeats, len(repeated), NXL.TherapyCourse)))
             for course_iri in repeated:
                 self.graph.add((iri, NXL.repeats, course_iri))
             shared = [part for part, substance in self._parts if substance in therapy.uses]
-            if not any(self._may_be_substance(substance, therapy.uses) for _, substance in self._parts):
+            uncertain_part = any(self._may_be_substance(substance, therapy.uses) for _, substance in self._parts)
+            if not uncertain_part:
                 self.graph.add((iri, RDF.type, self.at_most(NXL.sharesSubstance, len(shared), NXL.CoursePart)))
             for part in shared:
                 self.graph.add((iri, NXL.sharesSubstance, part))
+            if repeated or shared or uncertain or uncertain_part:
+                self.linked.add(therapy.iri)
             options[therapy.iri] = iri
         return options
 

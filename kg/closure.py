@@ -15,21 +15,17 @@ from kg.canonical import content_hash
 from kg.errors import NotWritable, StaleClosure
 from kg.namespaces import CLOSURE_IRI, NXL, local_name
 from kg.sources import Sources, read_module
+from kg.statements import read_statements
 from kg.taxonomy import Taxonomy
-from kg.therapies import WholeClassTherapy, read_whole_class_therapies
+from kg.therapies import WholeClassTherapy, read_therapies, read_whole_class_therapies
 
 FILE_NAME = "closure.ttl"
 
-# The classes below which a primitive class is the union of its subclasses: they alone decide a status.
-_CLOSED_BELOW = (
-    NXL.UnusableOption,
-    NXL.IndicatedOption,
-    NXL.RecommendedAgainstOption,
-    NXL.ExhaustedOption,
-    NXL.Patient,
-    NXL.TherapyCourse,
-    NXL.CoursePart,
-)
+_PREFIXES = f"""@prefix nxl: <{NXL}> .
+@prefix owl: <{OWL}> .
+@prefix rdfs: <{RDFS}> .
+@prefix dcterms: <http://purl.org/dc/terms/> .
+"""
 _OPEN = frozenset({NXL.Patient, NXL.TherapyCourse, NXL.CoursePart})
 _CARRIED_TO_MEMBERS = (NXL.ContraindicatedOption, NXL.JudgedUnsuitableOption, NXL.UnusableOption)
 
@@ -42,11 +38,29 @@ def generate(sources: Sources) -> str:
     blocks = [
         _header(content_hash(graph)),
         *_intolerances(helpers),
-        *_unions(graph, taxonomy, helpers),
-        *_leaf_disjointness(taxonomy),
         *_member_covers(helpers),
+        *_unions(graph, taxonomy, _decided_by_patient_data(graph)),
+        *_therapy_unions(graph, taxonomy),
+        *_leaf_disjointness(taxonomy),
     ]
     return "\n".join(blocks) + "\n"
+
+
+def entailing_axioms(graph: Graph, taxonomy: Taxonomy) -> Graph:
+    """The part of the closure that makes something true; the rest of it only makes something false."""
+    helpers = read_whole_class_therapies(graph, taxonomy)
+    return _parse([*_intolerances(helpers), *_member_covers(helpers)])
+
+
+def refuting_axioms(graph: Graph, taxonomy: Taxonomy) -> Graph:
+    """What the refutation of an indication needs beyond the closure: steps and indications hold only through their branches.
+
+    Kept out of the closure module, because it makes classification slow and adds no entailed statement.
+    """
+    helpers = read_whole_class_therapies(graph, taxonomy)
+    undecided = {NXL.UnusableOption, NXL.SubstanceNotToleratedOption, *_guideline_conditions(graph, taxonomy)}
+    blocks = [*_unions(graph, taxonomy, frozenset(undecided), helpers), *_member_projections(helpers)]
+    return _parse(blocks)
 
 
 def generate_graph(sources: Sources) -> Graph:
@@ -77,11 +91,7 @@ def check(sources: Sources) -> None:
 
 def _header(source_hash: str) -> str:
     return f"""# Generated from the modules beside it. Do not edit: run `nextline closure`.
-@prefix nxl: <{NXL}> .
-@prefix owl: <{OWL}> .
-@prefix rdfs: <{RDFS}> .
-@prefix dcterms: <http://purl.org/dc/terms/> .
-
+{_PREFIXES}
 <{CLOSURE_IRI}> a owl:Ontology ;
     owl:imports <{str(NXL).rstrip("/")}> ;
     dcterms:title "Nextline closure"@en ;
@@ -129,19 +139,54 @@ def _some(property_name: str, filler: str) -> str:
     return f"[ a owl:Restriction ; owl:onProperty nxl:{property_name} ; owl:someValuesFrom {filler} ]"
 
 
-def _unions(graph: Graph, taxonomy: Taxonomy, helpers: tuple[WholeClassTherapy, ...]) -> Iterator[str]:
-    intolerances = [_intolerance_name(s) for s in _member_substances(helpers)]
-    closed = {c for top in _CLOSED_BELOW for c in taxonomy.below(top)} - _OPEN
-    for superclass in sorted(closed):
+def _guideline_conditions(graph: Graph, taxonomy: Taxonomy) -> frozenset[URIRef]:
+    """The steps, scopes and indications of all guidelines, with everything below them."""
+    roles = (NXL.stepClass, NXL.scopePatientClass, NXL.indicatedOptionClass)
+    tops = {URIRef(str(c)) for role in roles for c in graph.objects(None, role)}
+    return frozenset(c for top in tops for c in taxonomy.below(top))
+
+
+def _decided_by_patient_data(graph: Graph) -> frozenset[URIRef]:
+    """The classes whose negation decides a status: patient bands, courses, parts, and what closes an option."""
+    taxonomy = Taxonomy.of(graph)
+    tops = (NXL.Patient, NXL.TherapyCourse, NXL.CoursePart, NXL.RecommendedAgainstOption, NXL.ExhaustedOption)
+    closed = {c for top in tops for c in taxonomy.below(top)}
+    return frozenset(closed - _OPEN - _guideline_conditions(graph, taxonomy))
+
+
+def _unions(
+    graph: Graph, taxonomy: Taxonomy, classes: frozenset[URIRef], helpers: tuple[WholeClassTherapy, ...] = ()
+) -> Iterator[str]:
+    roles = {c for role in (NXL.recommendedAgainstOptionClass, NXL.exhaustedOptionClass) for c in graph.objects(None, role)}
+    for superclass in sorted(classes):
         if (superclass, OWL.equivalentClass, None) in graph:
             continue
         members = [_name(c) for c in sorted(taxonomy.children(superclass))]
         if superclass == NXL.SubstanceNotToleratedOption:
-            members += intolerances
+            members += [_intolerance_name(s) for s in _member_substances(helpers)]
         if len(members) == 1:  # a union of one member is a cycle that Owlready2 cannot load
             yield f"{_name(superclass)} owl:equivalentClass {members[0]} .\n"
         elif members:
-            yield f"{_name(superclass)} rdfs:subClassOf [ a owl:Class ; owl:unionOf (\n{_lines(members)}\n) ] .\n"
+            yield f"{_name(superclass)} rdfs:subClassOf {_union(members)} .\n"
+        elif superclass in roles:  # a guideline that says nothing of the kind forbids nothing by it
+            yield f"{_name(superclass)} rdfs:subClassOf owl:Nothing .\n"
+
+
+def _therapy_unions(graph: Graph, taxonomy: Taxonomy) -> Iterator[str]:
+    """An option of a therapy is contraindicated only through a statement that concerns the therapy."""
+    statements = [s for s in read_statements(graph, taxonomy).values() if taxonomy.is_a(s.iri, NXL.ContraindicatedOption)]
+    for therapy in read_therapies(graph, taxonomy):
+        concerned = sorted(_name(s.iri) for s in statements if s.concerns(therapy, taxonomy))
+        contraindicated = f"[ a owl:Class ; owl:intersectionOf ( {_name(therapy.iri)} nxl:ContraindicatedOption ) ]"
+        if concerned:
+            cover = concerned[0] if len(concerned) == 1 else _union(concerned)
+            yield f"{contraindicated} rdfs:subClassOf {cover} .\n"
+        else:
+            yield f"{_name(therapy.iri)} owl:disjointWith nxl:ContraindicatedOption .\n"
+
+
+def _union(members: Iterable[str]) -> str:
+    return f"[ a owl:Class ; owl:unionOf (\n{_lines(members)}\n) ]"
 
 
 def _leaf_disjointness(taxonomy: Taxonomy) -> Iterator[str]:
@@ -156,25 +201,29 @@ def _leaf_disjointness(taxonomy: Taxonomy) -> Iterator[str]:
 
 
 def _member_covers(helpers: tuple[WholeClassTherapy, ...]) -> Iterator[str]:
+    """A whole-class therapy uses what one of its members uses: so what closes each member closes the class."""
     for helper in helpers:
-        if not helper.members:
-            continue
         cases = []
         for member in helper.members:
-            restrictions = [_some("uses", _name(s)) for s in member.uses]
-            cases.append(
-                restrictions[0] if len(restrictions) == 1 else f"[ a owl:Class ; owl:intersectionOf ( {' '.join(restrictions)} ) ]"
-            )
-        cover = cases[0] if len(cases) == 1 else f"[ a owl:Class ; owl:unionOf (\n{_lines(cases)}\n) ]"
-        yield f"{_name(helper.iri)} rdfs:subClassOf {cover} .\n"
-        substances = sorted({s for t in helper.members for s in t.uses})
-        only = _name(substances[0]) if len(substances) == 1 else f"[ a owl:Class ; owl:unionOf (\n{_lines(map(_name, substances))}\n) ]"
+            uses = [_some("uses", _name(s)) for s in member.uses]
+            cases.append(uses[0] if len(uses) == 1 else f"[ a owl:Class ; owl:intersectionOf ( {' '.join(uses)} ) ]")
+        if not cases:
+            continue
+        substances = [_name(s) for s in sorted({s for t in helper.members for s in t.uses})]
+        only = substances[0] if len(substances) == 1 else _union(substances)
+        yield f"{_name(helper.iri)} rdfs:subClassOf {cases[0] if len(cases) == 1 else _union(cases)} .\n"
         yield f"{_name(helper.iri)} rdfs:subClassOf [ a owl:Restriction ; owl:onProperty nxl:uses ; owl:allValuesFrom {only} ] .\n"
+
+
+def _member_projections(helpers: tuple[WholeClassTherapy, ...]) -> Iterator[str]:
+    """What closes a whole class closes each of its members."""
+    for helper in helpers:
         for kind in _CARRIED_TO_MEMBERS:
             whole = f"[ a owl:Class ; owl:intersectionOf ( {_name(helper.iri)} {_name(kind)} ) ]"
             for member in helper.members:
                 part = f"[ a owl:Class ; owl:intersectionOf ( {_name(member.iri)} {_name(kind)} ) ]"
                 yield f"{whole} rdfs:subClassOf {_some('forPatient', _some('hasOption', part))} ."
-        yield ""
 
 
+def _parse(blocks: Iterable[str]) -> Graph:
+    return Graph().parse(data="\n".join([_PREFIXES, *blocks]), format="turtle")

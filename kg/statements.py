@@ -66,6 +66,16 @@ def conjuncts(graph: Graph, defined: URIRef) -> tuple[Node, ...]:
     return tuple(found)
 
 
+def patient_conditions(graph: Graph, defined: URIRef) -> tuple[Node, ...]:
+    """What the definition of a class of options asks of the patient: the fillers of its `forPatient some …`."""
+    fillers = (
+        graph.value(conjunct, OWL.someValuesFrom)
+        for conjunct in conjuncts(graph, defined)
+        if graph.value(conjunct, OWL.onProperty) == NXL.forPatient
+    )
+    return tuple(filler for filler in fillers if filler is not None)
+
+
 def expression_key(graph: Graph, node: Node) -> str:
     """A text that is equal for class expressions with the same structure; members of and/or are sorted.
 
@@ -103,7 +113,6 @@ def read_statements(graph: Graph, taxonomy: Taxonomy) -> dict[URIRef, Statement]
 def _read(graph: Graph, taxonomy: Taxonomy, kinds: set[URIRef], iri: URIRef) -> Statement:
     groups: set[URIRef] = set()
     therapy_kind: URIRef | None = None
-    patient_keys: list[str] = []
     links: set[URIRef] = set()
     for conjunct in conjuncts(graph, iri):
         if conjunct in (NXL.Monotherapy, NXL.CombinationTherapy):
@@ -112,8 +121,6 @@ def _read(graph: Graph, taxonomy: Taxonomy, kinds: set[URIRef], iri: URIRef) -> 
         filler = graph.value(conjunct, OWL.someValuesFrom)
         if property_ == NXL.uses and isinstance(filler, URIRef):
             groups.add(filler)
-        elif property_ == NXL.forPatient and filler is not None:
-            patient_keys.append(expression_key(graph, filler))
         elif property_ in _LINKS:
             links.add(URIRef(str(property_)))
     specific = sorted(taxonomy.most_specific(taxonomy.above(iri) & kinds))
@@ -135,7 +142,7 @@ def _read(graph: Graph, taxonomy: Taxonomy, kinds: set[URIRef], iri: URIRef) -> 
         editorial_notes=tuple(sorted(str(n) for n in graph.objects(iri, NXL.editorialNote))),
         groups=tuple(sorted(groups)),
         therapy_kind=therapy_kind,
-        patient_key=" & ".join(sorted(patient_keys)),
+        patient_key=" & ".join(sorted(expression_key(graph, c) for c in patient_conditions(graph, iri))),
         links=frozenset(links),
     )
 

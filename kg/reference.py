@@ -1,0 +1,235 @@
+"""The reference engine: HermiT decides, from one model of what is documented and one of what the request's policy says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from rdflib import OWL, RDF, BNode, Graph, Literal, URIRef
+from rdflib.collection import Collection
+from rdflib.term import Node
+
+from kg.abox import PatientAxioms, Reading, patient_axioms
+from kg.closure import entailing_axioms, refuting_axioms
+from kg.conditions import Conditions, Judged
+from kg.errors import ContradictoryRecord
+from kg.facts import PatientFacts, Policy
+from kg.gaps import needs_refutation
+from kg.guidelines import Guideline
+from kg.knowledge import Knowledge
+from kg.namespaces import NXL
+from kg.reasoner import Inference, reason
+from kg.statements import Statement, patient_conditions
+from kg.therapies import Therapy
+from kg.verdicts import Standing, Truth
+
+ENGINE_NAME = "reference (HermiT)"
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What the reasoner found for one patient.
+
+    `standings` by guideline code and therapy; `option_types`, `patient_types` and `course_types` are all classes that
+    were entailed from what is documented; `contraindication` tells per therapy what is still missing to decide it.
+    """
+
+    standings: dict[tuple[str, URIRef], Standing]
+    option_types: dict[URIRef, frozenset[URIRef]]
+    patient_types: frozenset[URIRef]
+    course_types: tuple[frozenset[URIRef], ...]
+    contraindication: dict[URIRef, Judged]
+
+
+class ReferenceEngine:
+    """Evaluates patients against an ontology; every evaluation takes several seconds and two processor cores."""
+
+    def __init__(self, knowledge: Knowledge, closure: Graph, *, deadline_seconds: float = 120) -> None:
+        """`knowledge` holds the authored modules and their classified hierarchy, `closure` the generated module."""
+        self.knowledge = knowledge
+        self.deadline_seconds = deadline_seconds
+        graph, taxonomy = knowledge.graph, knowledge.taxonomy
+        undecided = _without_definitions(graph, [g.eligible for g in knowledge.guidelines.values()])
+        self._entailing = undecided + entailing_axioms(graph, taxonomy)
+        self._closed = graph + closure
+        self._refuting = undecided + closure + refuting_axioms(graph, taxonomy)
+
+    def evaluate(self, facts: PatientFacts, policy: Policy, guidelines: Iterable[Guideline]) -> Evaluation:
+        """Decide the standing of every therapy for the patient by each guideline.
+
+        Raises ContradictoryRecord when the facts cannot be true together, ReasonerTimeout and ReasonerFailure.
+        """
+        chosen = tuple(guidelines)
+        conditions = Conditions(self.knowledge, facts, policy)
+        contraindication = {t.iri: conditions.contraindicated(t) for t in self.knowledge.therapies}
+        undoubted = tuple(t for t in self.knowledge.therapies if contraindication[t.iri].truth is False)
+        documented = patient_axioms(self.knowledge, facts, Reading.DOCUMENTED)
+        asked = patient_axioms(self.knowledge, facts, Reading.of(policy), undoubted)
+        with ThreadPoolExecutor(2) as pool:
+            running = pool.submit(self._reason, self._entailing, documented)
+            closing = pool.submit(self._reason, self._closed, asked) if undoubted else None
+            types = self._types(running.result())
+            eligible_types = self._types(closing.result()) if closing else {}
+        option_types = {t: types[iri] for t, iri in documented.options.items()}
+        patient_types = types[documented.patient]
+        refuted = None
+        if needs_refutation(self.knowledge, facts, chosen):
+            refuted = self._refute(documented, chosen, option_types, patient_types)
+        standings = {}
+        for guideline in chosen:
+            scope = _truth(guideline.scope in patient_types, refuted is None or str(guideline.scope) in refuted.patient)
+            for therapy in self.knowledge.therapies:
+                entailed = option_types[therapy.iri]
+                eligible = eligible_types.get(asked.options.get(therapy.iri, therapy.iri), frozenset())
+                contraindicated: Truth = NXL.ContraindicatedOption in entailed
+                indicated = _truth(guideline.indicated in entailed, refuted is None or refuted.indicated(guideline, therapy))
+                against = _truth(
+                    guideline.recommended_against in entailed,
+                    refuted is None or refuted.option(guideline.recommended_against, therapy),
+                )
+                exhausted = _truth(guideline.exhausted in entailed, refuted is None or refuted.option(guideline.exhausted, therapy))
+                if not contraindicated and scope and indicated and against is False and exhausted is False:
+                    contraindicated = False if guideline.eligible in eligible else None
+                elif not contraindicated:
+                    contraindicated = contraindication[therapy.iri].truth
+                standings[guideline.code, therapy.iri] = Standing(scope, indicated, against, contraindicated, exhausted)
+        return Evaluation(
+            standings, option_types, patient_types, tuple(types[c] for c in documented.courses), contraindication
+        )
+
+    def _reason(self, axioms: Graph, patient: PatientAxioms) -> Inference:
+        inference = reason(axioms + patient.graph, deadline_seconds=self.deadline_seconds)
+        if not inference.consistent:
+            raise ContradictoryRecord(
+                "patient", "the record cannot be true as a whole.", "Look for findings that exclude each other, such as by sex."
+            )
+        return inference
+
+    def _types(self, inference: Inference) -> dict[URIRef, frozenset[URIRef]]:
+        """All classes of each individual, upwards through the classified hierarchy."""
+        found: dict[URIRef, set[URIRef]] = {}
+        for subject, predicate, target in inference.triples:
+            if predicate == str(RDF.type):
+                found.setdefault(URIRef(subject), set()).update(self.knowledge.taxonomy.above(URIRef(target)))
+        return _Defaulting({subject: frozenset(classes) for subject, classes in found.items()})
+
+    def _refute(
+        self,
+        documented: PatientAxioms,
+        guidelines: tuple[Guideline, ...],
+        option_types: dict[URIRef, frozenset[URIRef]],
+        patient_types: frozenset[URIRef],
+    ) -> _Refuted:
+        """Ask the reasoner which of the conditions that are not entailed are excluded."""
+        probes = _Probes(self.knowledge.graph)
+        for guideline in guidelines:
+            if guideline.scope not in patient_types:
+                probes.patient(str(guideline.scope), [guideline.scope])
+            for statement in self.knowledge.statements_below(guideline.indicated):
+                if not any(statement.iri in types for types in option_types.values()):
+                    probes.patient(statement.patient_key, patient_conditions(self.knowledge.graph, statement.iri))
+            for kind in (guideline.recommended_against, guideline.exhausted):
+                probes.option(kind)
+        linked = tuple(t for t in self.knowledge.therapies if t.iri in documented.linked)
+        kept = {documented.options[t.iri] for t in linked}
+        dropped = set(documented.options.values()) - kept
+        graph = Graph()
+        for triple in documented.graph + probes.graph:
+            if triple[0] not in dropped:
+                graph.add(triple)
+        inference = reason(self._refuting + graph, deadline_seconds=self.deadline_seconds)
+        if not inference.consistent:
+            raise ContradictoryRecord("patient", "the record cannot be true as a whole.", "Look for findings that exclude each other.")
+        types = {(s, t) for s, p, t in inference.triples if p == str(RDF.type)}
+        patient = {key for key, iri in probes.patient_probes.items() if (str(documented.patient), str(iri)) in types}
+        options = {
+            (kind, t.iri)
+            for kind, iri in probes.option_probes.items()
+            for t in self.knowledge.therapies
+            if t.iri not in documented.linked or (str(documented.options[t.iri]), str(iri)) in types
+        }
+        return _Refuted(self.knowledge, frozenset(patient), frozenset(options))
+
+
+class _Defaulting(dict[URIRef, frozenset[URIRef]]):
+    def __missing__(self, key: URIRef) -> frozenset[URIRef]:
+        return frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class _Refuted:
+    """What is excluded: keys of conditions on the patient, and classes by therapy."""
+
+    knowledge: Knowledge
+    patient: frozenset[str]
+    options: frozenset[tuple[URIRef, URIRef]]
+
+    def indicated(self, guideline: Guideline, therapy: Therapy) -> bool:
+        concerned = (
+            s for s in self.knowledge.statements_below(guideline.indicated) if s.concerns(therapy, self.knowledge.taxonomy)
+        )
+        return all(self._excluded(s) for s in concerned)
+
+    def _excluded(self, statement: Statement) -> bool:
+        return statement.patient_key in self.patient
+
+    def option(self, kind: URIRef, therapy: Therapy) -> bool:
+        return (kind, therapy.iri) in self.options
+
+
+class _Probes:
+    """Classes that stand for the falsity of something; a member of one is excluded from it."""
+
+    def __init__(self, source: Graph) -> None:
+        self._source = source
+        self.graph = Graph()
+        self.patient_probes: dict[str, URIRef] = {}
+        self.option_probes: dict[URIRef, URIRef] = {}
+
+    def patient(self, key: str, conditions: Iterable[Node]) -> None:
+        if key not in self.patient_probes:
+            self.patient_probes[key] = NXL[f"probe/patient-{len(self.patient_probes)}"]
+            self._define(self.patient_probes[key], NXL.Patient, [self._copy(c) for c in conditions])
+
+    def option(self, kind: URIRef) -> None:
+        if kind not in self.option_probes:
+            self.option_probes[kind] = NXL[f"probe/option-{len(self.option_probes)}"]
+            self._define(self.option_probes[kind], NXL.TherapyOption, [kind])
+
+    def _define(self, probe: URIRef, root: URIRef, conditions: list[Node]) -> None:
+        negated = self._node((OWL.complementOf, conditions[0] if len(conditions) == 1 else self._and(conditions)))
+        self.graph.add((probe, RDF.type, OWL.Class))
+        self.graph.add((probe, OWL.equivalentClass, self._and([root, negated])))
+
+    def _and(self, members: list[Node]) -> BNode:
+        head = BNode()
+        Collection(self.graph, head, members)
+        return self._node((OWL.intersectionOf, head))
+
+    def _node(self, edge: tuple[URIRef, Node]) -> BNode:
+        node = BNode()
+        self.graph.add((node, RDF.type, OWL.Class))
+        self.graph.add((node, *edge))
+        return node
+
+    def _copy(self, node: Node) -> Node:
+        if isinstance(node, URIRef | Literal):
+            return node
+        copy = BNode()
+        for predicate, value in self._source.predicate_objects(node):
+            self.graph.add((copy, predicate, self._copy(value)))
+        return copy
+
+
+def _truth(entailed: bool, refuted: bool) -> Truth:
+    return True if entailed else (False if refuted else None)
+
+
+def _without_definitions(graph: Graph, classes: list[URIRef]) -> Graph:
+    """A copy of `graph` in which `classes` keep their names but are no longer defined."""
+    copy = Graph()
+    for triple in graph:
+        if triple[0] not in classes or triple[1] != OWL.equivalentClass:
+            copy.add(triple)
+    return copy
