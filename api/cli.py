@@ -108,7 +108,11 @@ def _closure(options: argparse.Namespace, settings: Settings) -> int:
 
 
 def _write_examples(options: argparse.Namespace, settings: Settings) -> int:
-    kg.examples.write_examples(settings.ontology)
+    sources = load_sources(settings.ontology)
+    kg.examples.write_examples(sources)
+    if options.verdicts:
+        ready = _current_build(settings)
+        kg.examples.write_verdicts(ready.engine, settings.ontology, ready.manifest.content_hash, _report)
     _report(f"The examples in {settings.ontology / 'examples'} are up to date.")
     return OK
 
@@ -150,14 +154,13 @@ def _query(options: argparse.Namespace, settings: Settings) -> int:
 def _current_build(settings: Settings) -> Build:
     if not is_current(settings.ontology, settings.build_folder):
         _make_build(settings)
-    return open_build(settings.build_folder)
+    return open_build(settings.build_folder, deadline_seconds=settings.reasoner_deadline_seconds)
 
 
 def _make_build(settings: Settings) -> Manifest:
     return build(
         settings.ontology,
         settings.build_folder,
-        queries=settings.queries,
         deadline_seconds=settings.reasoner_deadline_seconds,
         report=_report,
     )
@@ -245,7 +248,8 @@ def _parser() -> argparse.ArgumentParser:
 
     add_build(add("build", _build, "load, check and reason over the ontology, and write the graphs"))
     add("closure", _closure, "write the closure module of the ontology anew")
-    add("examples", _write_examples, "write the example patients of the ontology anew")
+    examples_ = add("examples", _write_examples, "write the example patients of the ontology anew")
+    examples_.add_argument("--verdicts", action="store_true", help="also evaluate them and write their verdicts (minutes)")
 
     evaluate_ = add("evaluate", _evaluate, "say which options are open to a patient, and why")
     evaluate_.add_argument(

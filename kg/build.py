@@ -16,7 +16,7 @@ from kg.canonical import content_hash
 from kg.checks import check_statements
 from kg.clashes import consistency_error, unsatisfiable_error
 from kg.errors import BuildNotFound, NotWritable
-from kg.examples import example_graph
+from kg.examples import example_graph, example_verdicts, stored_verdicts
 from kg.knowledge import Knowledge
 from kg.namespaces import GRAPH, ROOT_IRI
 from kg.reasoner import Inference, reason
@@ -51,6 +51,7 @@ class Build:
 
     folder: Path
     manifest: Manifest
+    deadline_seconds: float = 120
 
     @property
     def graph_files(self) -> dict[str, Path]:
@@ -62,17 +63,14 @@ class Build:
         """The authored modules with their classified hierarchy."""
         asserted = _read(self.folder / "asserted.nt")
         inferred = _read(self.folder / "inferred.nt")
-        return Knowledge(asserted, _classified(asserted, inferred))
+        return Knowledge(asserted, classified(asserted, inferred))
 
     @cached_property
     def engine(self) -> ReferenceEngine:
-        """The reference engine over this build."""
-        return ReferenceEngine(self.knowledge, _read(self.folder / "closure.nt"))
-
-    @property
-    def version(self) -> dict[str, str]:
-        """The knowledge version as answers show it."""
-        return {"versionIri": self.manifest.version_iri, "contentHash": self.manifest.content_hash}
+        """The reference engine over this build, with the deadline that the build was opened with."""
+        version = {"versionIri": self.manifest.version_iri, "contentHash": self.manifest.content_hash}
+        closed = _read(self.folder / "closure.nt")
+        return ReferenceEngine(self.knowledge, closed, version=version, deadline_seconds=self.deadline_seconds)
 
 
 def software_version() -> str:
@@ -83,8 +81,18 @@ def software_version() -> str:
         return "unknown"
 
 
-def build(ontology: Path, target: Path, *, deadline_seconds: float = 120, report: Report = silent) -> Manifest:
+def build(
+    ontology: Path,
+    target: Path,
+    *,
+    deadline_seconds: float = 120,
+    report: Report = silent,
+    evaluate_examples: bool = True,
+) -> Manifest:
     """Build the knowledge graph of `ontology` into the folder `target`.
+
+    The verdicts of the example patients come from the ontology folder if they were made from these sources; else they
+    are made anew, some ten seconds each, unless `evaluate_examples` is false: then the graph holds no verdicts.
 
     Raises the ontology errors of kg.errors (syntax, imports, stale closure, unsupported axiom, inconsistency,
     unsatisfiable class), ReasonerTimeout, and NotWritable.
@@ -100,10 +108,18 @@ def build(ontology: Path, target: Path, *, deadline_seconds: float = 120, report
     inferred = classify(sources, asserted, deadline_seconds)
     report("reading the example patients")
     examples = example_graph(ontology)
+    source_hash = content_hash(asserted)
+    verdicts = stored_verdicts(ontology, source_hash)
+    if verdicts is None and evaluate_examples:
+        engine = ReferenceEngine(
+            Knowledge(asserted, classified(asserted, inferred)), closure.generate_graph(sources), deadline_seconds=deadline_seconds
+        )
+        verdicts = example_verdicts(engine, ontology, report)
+    examples += verdicts or Graph()
     manifest = Manifest(
         FORMAT,
         str(asserted.value(ROOT_IRI, OWL.versionIRI)),
-        content_hash(asserted),
+        source_hash,
         software_version(),
         {str(GRAPH[name]): len(graph) for name, graph in (("asserted", asserted), ("inferred", inferred), ("examples", examples))},
     )
@@ -131,8 +147,8 @@ def is_current(ontology: Path, target: Path) -> bool:
     return manifest.content_hash == content_hash(load_sources(ontology).graph) and manifest.software_version == software_version()
 
 
-def open_build(target: Path) -> Build:
-    """Open a finished build. Raises BuildNotFound."""
+def open_build(target: Path, *, deadline_seconds: float = 120) -> Build:
+    """Open a finished build; the deadline is that of each reasoner call of its engine. Raises BuildNotFound."""
     path = target / MANIFEST
     mend = "Run `nextline build`."
     try:
@@ -143,7 +159,7 @@ def open_build(target: Path) -> Build:
         raise BuildNotFound(str(path), "the manifest cannot be read.", mend) from None
     if manifest.format != FORMAT:
         raise BuildNotFound(str(path), f"the build has format {manifest.format}, not {FORMAT}.", mend)
-    return Build(target, manifest)
+    return Build(target, manifest, deadline_seconds)
 
 
 def classify(sources: Sources, asserted: Graph, deadline_seconds: float) -> Graph:
@@ -169,7 +185,8 @@ def _graph_of(inference: Inference) -> Graph:
     return graph
 
 
-def _classified(asserted: Graph, inferred: Graph) -> Taxonomy:
+def classified(asserted: Graph, inferred: Graph) -> Taxonomy:
+    """The hierarchy with what HermiT added to it."""
     stated = Taxonomy.of(asserted)
     edges = [(child, parent) for child in stated.classes for parent in stated.parents(child)]
     for child, parent in inferred.subject_objects(RDFS.subClassOf):

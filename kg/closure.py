@@ -99,9 +99,6 @@ def _header(source_hash: str) -> str:
     dcterms:license <https://creativecommons.org/licenses/by/4.0/> ;
     dcterms:creator "The Nextline project"@en ;
     nxl:sourceHash "{source_hash}" .
-
-nxl:sourceHash a owl:AnnotationProperty ;
-    rdfs:label "hash of the source modules"@en .
 """
 
 

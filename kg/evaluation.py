@@ -23,7 +23,6 @@ from kg.request import EligibilityRequest
 from kg.statements import Statement
 from kg.therapies import Therapy
 from kg.verdicts import Standing, Status
-from kg.vocabulary import Vocabulary
 
 _KIND_ORDER = (
     "contraindication",
@@ -40,17 +39,14 @@ _KIND_ORDER = (
 )
 
 
-def evaluate(
-    engine: ReferenceEngine, vocabulary: Vocabulary, request: EligibilityRequest, *, today: date, version: dict[str, str]
-) -> dict[str, Any]:
-    """Answer a request; the result is ready for JSON.
+def evaluate(engine: ReferenceEngine, request: EligibilityRequest, *, today: date) -> dict[str, Any]:
+    """Answer a request; the result is ready for JSON. `today` is the as-of date when the request gives none.
 
-    `today` is the as-of date when the request gives none, `version` names the knowledge (versionIri and contentHash).
     Raises InvalidRecord and its kinds for a request that cannot be answered, ReasonerTimeout, ReasonerFailure.
     """
     knowledge = engine.knowledge
     guidelines = _guidelines(knowledge, request.guidelines)
-    read = read_record(knowledge, vocabulary, request, today)
+    read = read_record(knowledge, engine.vocabulary, request, today)
     policy = request.unreported_findings
     evaluation = engine.evaluate(read.facts, policy, guidelines)
     writer = _AnswerWriter(knowledge, read.facts, policy, evaluation, request.audience)
@@ -66,7 +62,7 @@ def evaluate(
         "steps": [step for g in guidelines for step in writer.steps(g)],
         "ledger": writer.ledger(),
         "inputIssues": [_issue(i) for i in read.issues],
-        "knowledge": version,
+        "knowledge": engine.version,
         "engine": ENGINE_NAME,
         "inputHash": _hash(request),
         "notice": " ".join(dict.fromkeys(g.disclaimer for g in guidelines)),
@@ -115,11 +111,11 @@ class _AnswerWriter:
         status = standing.status
         held = self._held(guideline, therapy)
         placed = self._placed(guideline, therapy)
-        indications = [s for s in held if self.knowledge.taxonomy.is_a(s.iri, guideline.indicated)] or list(placed)
+        indications = [s for s in held if self.knowledge.stated.is_a(s.iri, guideline.indicated)] or list(placed)
         indications.sort(key=lambda s: self.knowledge.individual_rank(s.line))
         first = indications[0] if indications else None
         line = first.line if first else None
-        reserved = any(self.knowledge.taxonomy.is_a(s.iri, NXL.ReservedOption) for s in held)
+        reserved = any(self.knowledge.stated.is_a(s.iri, NXL.ReservedOption) for s in held)
         return {
             "therapy": {"id": local_name(therapy.iri), "iri": str(therapy.iri), "label": self.label(therapy.iri)},
             "status": status.value,
@@ -208,7 +204,7 @@ class _AnswerWriter:
         return [
             {"reason": status.value, **self._statement(s)}
             for s in held
-            if top is not None and self.knowledge.taxonomy.is_a(s.iri, top)
+            if top is not None and self.knowledge.stated.is_a(s.iri, top)
         ]
 
     def _missing(self, guideline: Guideline, therapy: Therapy, standing: Standing) -> list[dict[str, Any]]:

@@ -15,11 +15,16 @@ from kg.therapies import Therapy, WholeClassTherapy, read_therapies, read_whole_
 
 
 class Knowledge:
-    """A read-only view of an ontology: `graph` holds the authored modules, `taxonomy` the classified hierarchy."""
+    """A read-only view of an ontology: `graph` holds the authored modules, `taxonomy` the classified hierarchy.
+
+    `stated` is the hierarchy as authored: it tells what kind of statement an author meant, also where the reasoner finds
+    two statements to have the same extension.
+    """
 
     def __init__(self, graph: Graph, taxonomy: Taxonomy | None = None) -> None:
         self.graph = graph
-        self.taxonomy = taxonomy or Taxonomy.of(graph)
+        self.stated = Taxonomy.of(graph)
+        self.taxonomy = taxonomy or self.stated
         self._contraindications: dict[URIRef, tuple[Statement, ...]] = {}
 
     @property
@@ -40,7 +45,7 @@ class Knowledge:
     @cached_property
     def statements(self) -> dict[URIRef, Statement]:
         """Every statement by IRI."""
-        return read_statements(self.graph, self.taxonomy)
+        return read_statements(self.graph, self.stated)
 
     @cached_property
     def guidelines(self) -> dict[str, Guideline]:
@@ -48,8 +53,8 @@ class Knowledge:
         return read_guidelines(self.graph)
 
     def statements_below(self, kind: URIRef) -> tuple[Statement, ...]:
-        """The statements that stand below a class, ordered by IRI."""
-        below = self.taxonomy.below(kind)
+        """The statements that were authored below a class, ordered by IRI."""
+        below = self.stated.below(kind)
         return tuple(self.statements[iri] for iri in sorted(below & self.statements.keys()))
 
     def individual_code(self, individual: URIRef | None) -> str | None:

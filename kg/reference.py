@@ -23,6 +23,7 @@ from kg.reasoner import Inference, reason
 from kg.statements import Statement, patient_conditions
 from kg.therapies import Therapy
 from kg.verdicts import Standing, Truth
+from kg.vocabulary import Vocabulary
 
 ENGINE_NAME = "reference (HermiT)"
 
@@ -45,9 +46,16 @@ class Evaluation:
 class ReferenceEngine:
     """Evaluates patients against an ontology; every evaluation takes several seconds and two processor cores."""
 
-    def __init__(self, knowledge: Knowledge, closure: Graph, *, deadline_seconds: float = 120) -> None:
-        """`knowledge` holds the authored modules and their classified hierarchy, `closure` the generated module."""
+    def __init__(
+        self, knowledge: Knowledge, closure: Graph, *, version: dict[str, str] | None = None, deadline_seconds: float = 120
+    ) -> None:
+        """`knowledge` holds the authored modules and their classified hierarchy, `closure` the generated module.
+
+        `version` names the knowledge in answers. Each of the up to three reasoner calls of an evaluation has the deadline.
+        """
         self.knowledge = knowledge
+        self.vocabulary = Vocabulary(knowledge)
+        self.version = version or {}
         self.deadline_seconds = deadline_seconds
         graph, taxonomy = knowledge.graph, knowledge.taxonomy
         undecided = _without_definitions(graph, [g.eligible for g in knowledge.guidelines.values()])

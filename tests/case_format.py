@@ -1,0 +1,127 @@
+"""The patients of `tests/cases`: how a clinician writes them, and the request that is meant.
+
+A course is one line: what was taken, then what is known of it, separated by commas.
+
+    duloxetine 60 mg, 10 weeks, until 2026-03-20, inadequate relief
+    gabapentin 1800 mg with amitriptyline 25 mg, 8 weeks, amitriptyline not tolerated
+    morphine 60 mg, since 2026-08-01, ongoing, therapeutic dose reached, 10 weeks at dose, effective
+
+Names are labels of the ontology (or its local names). An option goes by what it uses: `morphine`, `gabapentin with *`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
+from typing import Any
+
+from kg.knowledge import Knowledge
+from kg.namespaces import local_name
+
+_OUTCOMES = {
+    "inadequate relief": "inadequate-relief",
+    "not tolerated": "not-tolerated",
+    "lost effect": "lost-effect",
+    "effective": "effective",
+    "outcome unknown": "unknown",
+}
+_FLAGS = {
+    "ongoing": ("ongoing", True),
+    "therapeutic dose reached": ("reachedTherapeuticDose", True),
+    "therapeutic dose not reached": ("reachedTherapeuticDose", False),
+    "highest tolerated dose": ("maximumToleratedDose", True),
+}
+_DAY = r"\d{4}-\d{2}-\d{2}"
+
+
+class Names:
+    """Local names by the label that a clinician reads."""
+
+    def __init__(self, knowledge: Knowledge) -> None:
+        terms = {*knowledge.findings, *knowledge.interventions.classes}
+        self._terms = {knowledge.label(t).casefold(): local_name(t) for t in terms}
+        self._terms |= {local_name(t).casefold(): local_name(t) for t in terms}
+        self._options = {
+            knowledge.label(t.iri).removesuffix(" monotherapy").removesuffix(" as treatment"): local_name(t.iri)
+            for t in knowledge.therapies
+        }
+
+    def term(self, text: str) -> str:
+        """The local name of a finding, substance or group."""
+        if text.casefold() not in self._terms:
+            raise ValueError(f"no term is called '{text}'")
+        return self._terms[text.casefold()]
+
+    def options(self, patterns: Iterable[str]) -> set[str]:
+        """The therapies meant by names such as `morphine` or `gabapentin with *`."""
+        found = set()
+        for pattern in patterns:
+            matching = {name for label, name in self._options.items() if fnmatchcase(label, pattern)}
+            if not matching:
+                raise ValueError(f"no option is called '{pattern}'")
+            found |= matching
+        return found
+
+
+def request_of(case: dict[str, Any], names: Names) -> dict[str, Any]:
+    """The request for the patient of a case. Raises ValueError naming a line that is not understood."""
+    given = case["patient"]
+    patient: dict[str, Any] = {
+        "findings": [
+            *({"code": names.term(f)} for f in given["findings"]),
+            *({"code": names.term(f), "status": "absent"} for f in given.get("not", ())),
+        ],
+        "measurements": [_lab(line) for line in given.get("labs", ())],
+        "medications": [_medication(line, names) for line in given.get("medications", ())],
+        "medicationsComplete": given.get("medications complete", False),
+        "courses": [_course(line, names) for line in given.get("courses", ())],
+        "judgedUnsuitable": [
+            {"class": names.term(group), "reason": reason} for group, reason in given.get("judged unsuitable", {}).items()
+        ],
+    }
+    patient |= {key: given[name] for name, key in (("age", "ageYears"), ("sex", "sex"), ("pregnant", "pregnant")) if name in given}
+    return {"asOf": str(case["asOf"]), "unreportedFindings": case["unreported"], "patient": patient}
+
+
+def _lab(line: str) -> dict[str, Any]:
+    code, value, unit, *date = line.replace(" on ", " ").split()
+    return {"code": code, "value": float(value), "unit": unit} | ({"date": date[0]} if date else {})
+
+
+def _medication(line: str, names: Names) -> dict[str, Any]:
+    name, *phrases = line.split(", ")
+    if name.startswith("no "):
+        return {"code": names.term(name.removeprefix("no ")), "status": "absent"}
+    dates = dict(phrase.split(" ") for phrase in phrases)
+    return {"code": names.term(name)} | {{"since": "started", "stopped": "stopped"}[word]: day for word, day in dates.items()}
+
+
+def _course(line: str, names: Names) -> dict[str, Any]:
+    taken, *phrases = line.split(", ")
+    course: dict[str, Any] = {"substances": [], "dailyDoseMg": {}}
+    for part in taken.split(" with "):
+        found = re.fullmatch(r"(.+?)(?: ([\d.]+) mg)?", part)
+        name = names.term(found[1]) if found else part
+        course["substances"].append(name)
+        if found and found[2]:
+            course["dailyDoseMg"][name] = float(found[2])
+    for phrase in phrases:
+        course |= _fact(phrase, names, line)
+    return course
+
+
+def _fact(phrase: str, names: Names, line: str) -> dict[str, Any]:
+    if phrase in _OUTCOMES:
+        return {"outcome": _OUTCOMES[phrase]}
+    if phrase in _FLAGS:
+        return dict([_FLAGS[phrase]])
+    if phrase.startswith("stopped for "):
+        return {"outcome": "stopped-other-reason"}
+    if found := re.fullmatch(rf"(since|until) ({_DAY})", phrase):
+        return {{"since": "start", "until": "end"}[found[1]]: found[2]}
+    if found := re.fullmatch(r"([\d.]+) weeks?( at dose)?", phrase):
+        return {"weeksAtDose" if found[2] else "weeks": float(found[1])}
+    if found := re.fullmatch(r"(.+) not tolerated", phrase):
+        return {"outcome": "not-tolerated", "notTolerated": [names.term(n) for n in found[1].split(" and ")]}
+    raise ValueError(f"'{phrase}' in '{line}' is not understood")

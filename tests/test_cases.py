@@ -1,0 +1,138 @@
+"""Patients with the answers that a clinician expects, one file each in `tests/cases`, by section of the guideline.
+
+Those marked `gate: true` run always; `pytest -m ""` runs all.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from kg.knowledge import Knowledge
+from kg.namespaces import local_name
+from tests.case_format import Names, request_of
+from tests.conftest import Ask
+
+CASES = Path(__file__).resolve().parent / "cases"
+FILES = sorted(CASES.rglob("*.yaml"))
+SECTIONS = {
+    "scope",
+    "first-line",
+    "second-line",
+    "third-line",
+    "safety",
+    "opioids",
+    "refractory-types",
+    "low-dose-naltrexone",
+    "incomplete-records",
+    "combinations",
+}
+KEYS = {"title", "why", "asOf", "unreported", "gate", "patient"}
+EXPECTATIONS = {
+    "expect",
+    "only these",
+    "everything else",
+    "because",
+    "not because",
+    "missing",
+    "not missing",
+    "steps",
+    "courses",
+    "in use",
+}
+
+
+def read(path: Path) -> dict[str, Any]:
+    case: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return case
+
+
+def parameters() -> list[Any]:
+    return [
+        pytest.param(path, id=f"{path.parent.name}/{path.stem}", marks=() if read(path).get("gate") else pytest.mark.slow)
+        for path in FILES
+    ]
+
+
+@pytest.fixture(scope="session")
+def names(knowledge: Knowledge) -> Names:
+    return Names(knowledge)
+
+
+@pytest.mark.parametrize("path", parameters())
+def test_case(path: Path, ask: Ask, names: Names) -> None:
+    case = read(path)
+    answer = ask(request_of(case, names))
+    options = {option["therapy"]["id"]: option for option in answer["options"]}
+    differences = [
+        *statuses(case, options, names),
+        *reasons(case, options, names),
+        *missing_facts(case, options, names),
+        *patient_side(case, answer, options, names),
+    ]
+    assert not differences, "\n".join([case["title"], *differences])
+
+
+def statuses(case: dict[str, Any], options: dict[str, Any], names: Names) -> list[str]:
+    expected = {name: status for status, who in case.get("expect", {}).items() for name in names.options(who)}
+    if "everything else" in case:
+        expected = dict.fromkeys(options, case["everything else"]) | expected
+    found = {name: option["status"] for name, option in options.items()}
+    wrong = [f"{n}: {found[n]}, expected {s}" for n, s in sorted(expected.items()) if found[n] != s]
+    complete = set(case.get("only these", ()))
+    return wrong + [f"{n}: {s}, not expected" for n, s in sorted(found.items()) if s in complete and expected.get(n) != s]
+
+
+def reasons(case: dict[str, Any], options: dict[str, Any], names: Names) -> list[str]:
+    wrong = []
+    for key, wanted in (("because", True), ("not because", False)):
+        for pattern, statements in case.get(key, {}).items():
+            for name in sorted(names.options([pattern])):
+                held = {local_name(reason["statement"]) for reason in options[name]["because"]}
+                wrong += [f"{name}: {key} {s}; found {sorted(held)}" for s in statements if (s in held) is not wanted]
+    return wrong
+
+
+def missing_facts(case: dict[str, Any], options: dict[str, Any], names: Names) -> list[str]:
+    wrong = []
+    for key, wanted in (("missing", True), ("not missing", False)):
+        for pattern, facts in case.get(key, {}).items():
+            for name in sorted(names.options([pattern])):
+                asked = {row["fact"]["id"] for row in options[name]["missing"]}
+                wrong += [f"{name}: {key} {f}; found {sorted(asked)}" for f in facts if (f in asked) is not wanted]
+    return wrong
+
+
+def patient_side(case: dict[str, Any], answer: dict[str, Any], options: dict[str, Any], names: Names) -> list[str]:
+    met = {local_name(row["step"]) for row in answer["steps"] if row["met"]}
+    met |= {local_name(s["statement"]) for row in answer["steps"] for s in row["how"]}
+    asked = case.get("steps", {})
+    wrong = [f"step {s} is not met" for s in asked.get("met", ()) if s not in met]
+    wrong += [f"step {s} is met" for s in asked.get("unmet", ()) if s in met]
+    for number, judgements in case.get("courses", {}).items():
+        held = {local_name(s["statement"]) for s in answer["ledger"][number - 1]["judgements"]}
+        for judgement in judgements:
+            name, negated = judgement.removeprefix("not "), judgement.startswith("not ")
+            if (name in held) is negated:
+                wrong.append(f"course {number}: {judgement} expected, found {sorted(held)}")
+    if "in use" in case:
+        used = {name for name, option in options.items() if option["inUse"]}
+        if used != names.options(case["in use"]):
+            wrong.append(f"in use: {sorted(used)}")
+    return wrong
+
+
+def test_every_section_of_the_guideline_has_patients() -> None:
+    assert {path.parent.name for path in FILES} == SECTIONS
+    assert len(FILES) >= 28
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_a_case_says_what_it_shows_and_expects_something(path: Path) -> None:
+    case = read(path)
+    assert {"title", "why", "asOf", "unreported", "patient"} <= set(case) <= KEYS | EXPECTATIONS
+    assert set(case) & EXPECTATIONS
+    assert case["why"].endswith(".")
