@@ -55,7 +55,7 @@ _EXAMPLES = {
     "closure": "nextline closure",
     "examples": "nextline examples",
     "evaluate": "nextline evaluate patient.json\ncat patient.json | nextline evaluate - --json --policy absent",
-    "query": "nextline query --list\nnextline query lines-of-therapy therapy=TramadolTherapy\n"
+    "query": "nextline query --list\nnextline query lines-of-therapy therapy=THERAPY\n"
     "nextline query seed-coverage --format csv",
 }
 _INPUT_ERRORS = (InvalidRecord, InvalidParameter, InvalidQuery, UnknownQuery, QueryFailure)
@@ -249,7 +249,9 @@ def _parser() -> argparse.ArgumentParser:
     add_build(add("build", _build, "load, check and reason over the ontology, and write the graphs"))
     add("closure", _closure, "write the closure module of the ontology anew")
     examples_ = add("examples", _write_examples, "write the example patients of the ontology anew")
-    examples_.add_argument("--verdicts", action="store_true", help="also evaluate them and write their verdicts (minutes)")
+    examples_.add_argument(
+        "--verdicts", action="store_true", help="also evaluate them and write their verdicts (minutes)"
+    )
 
     evaluate_ = add("evaluate", _evaluate, "say which options are open to a patient, and why")
     evaluate_.add_argument(

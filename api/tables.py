@@ -77,14 +77,16 @@ def _reasons(option: Mapping[str, Any]) -> list[str]:
 
 def _issue(issue: Any) -> str:
     if isinstance(issue, Mapping):
-        told = [str(issue[key]) for key in ("place", "label", "problem", "text", "mend") if issue.get(key)]
+        fact = issue.get("fact")
+        named = {**issue, "label": fact.get("label")} if isinstance(fact, Mapping) else issue
+        told = [str(named[key]) for key in ("place", "type", "label", "message") if named.get(key)]
         return ": ".join(told[:1]) + (": " + " ".join(told[1:]) if len(told) > 1 else "") if told else str(dict(issue))
     return str(issue)
 
 
 def _name(value: Any) -> str:
     if isinstance(value, Mapping):
-        return str(value.get("label") or value.get("code") or value.get("id") or "")
+        return str(value.get("title") or value.get("label") or value.get("code") or value.get("id") or "")
     if isinstance(value, list | tuple):
         return "; ".join(_name(item) for item in value)
     return "" if value is None else str(value)

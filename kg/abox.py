@@ -14,7 +14,7 @@ from rdflib import OWL, RDF, RDFS, XSD, BNode, Graph, Literal, Namespace, URIRef
 from rdflib.collection import Collection
 from rdflib.term import Node
 
-from kg.facts import Course, PatientFacts, Policy, Sex
+from kg.facts import Course, CoursePart, PatientFacts, Policy, Sex
 from kg.knowledge import Knowledge
 from kg.namespaces import NXL, local_name
 from kg.therapies import Therapy
@@ -66,7 +66,9 @@ def patient_axioms(
     courses = writer.state_courses()
     options = writer.state_options(courses, knowledge.therapies if therapies is None else therapies)
     writer.state_judgements()
-    return PatientAxioms(writer.graph, writer.patient, options, tuple(iri for iri, _ in courses), frozenset(writer.linked))
+    return PatientAxioms(
+        writer.graph, writer.patient, options, tuple(iri for iri, _ in courses), frozenset(writer.linked)
+    )
 
 
 class _Writer:
@@ -80,7 +82,7 @@ class _Writer:
         self.graph.bind("", base)
         self.patient = base["patient"]
         self.linked: set[URIRef] = set()
-        self._parts: list[tuple[URIRef, URIRef]] = []
+        self._parts: list[tuple[URIRef, CoursePart]] = []
 
     # -- building blocks
 
@@ -191,7 +193,9 @@ class _Writer:
             if medication.days_since_last is not None:
                 self.graph.add((iri, NXL.daysSinceLast, Literal(medication.days_since_last)))
             elif medication.at_most_days is not None:
-                self.graph.add((iri, RDF.type, self.some(NXL.daysSinceLast, self.integer_at_most(medication.at_most_days))))
+                self.graph.add(
+                    (iri, RDF.type, self.some(NXL.daysSinceLast, self.integer_at_most(medication.at_most_days)))
+                )
             self.graph.add((self.patient, NXL.takes, iri))
             medications.append(iri)
         for substance in self.facts.absent_medications:
@@ -254,7 +258,7 @@ class _Writer:
                 if value is not None:
                     self.graph.add((iri, property_, Literal(value)))
             parts.append(iri)
-            self._parts.append((iri, part.substance))
+            self._parts.append((iri, part))
         self.graph.add((course_iri, RDF.type, self.at_most(NXL.hasCoursePart, len(parts), NXL.CoursePart)))
         self.all_different(parts)
         if course.outcome == "not-tolerated" and all(p.not_tolerated is None for p in course.parts):
@@ -273,12 +277,12 @@ class _Writer:
                 self.graph.add((iri, RDF.type, self.at_most(NXL.repeats, len(repeated), NXL.TherapyCourse)))
             for course_iri in repeated:
                 self.graph.add((iri, NXL.repeats, course_iri))
-            shared = [part for part, substance in self._parts if substance in therapy.uses]
-            uncertain_part = any(self._may_be_substance(substance, therapy.uses) for _, substance in self._parts)
+            shared = [iri for iri, part in self._parts if part.substance in therapy.uses]
+            uncertain_part = any(self._may_be_intolerance(part, therapy.uses) for _, part in self._parts)
             if not uncertain_part:
                 self.graph.add((iri, RDF.type, self.at_most(NXL.sharesSubstance, len(shared), NXL.CoursePart)))
-            for part in shared:
-                self.graph.add((iri, NXL.sharesSubstance, part))
+            for part_iri in shared:
+                self.graph.add((iri, NXL.sharesSubstance, part_iri))
             if repeated or shared or uncertain or uncertain_part:
                 self.linked.add(therapy.iri)
             options[therapy.iri] = iri
@@ -290,10 +294,14 @@ class _Writer:
             return False
         substances = [part.substance for part in course.parts]
         is_a = self.knowledge.interventions.is_a
-        return all(any(is_a(u, s) for s in substances) for u in uses) and all(any(is_a(u, s) for u in uses) for s in substances)
+        return all(any(is_a(u, s) for s in substances) for u in uses) and all(
+            any(is_a(u, s) for u in uses) for s in substances
+        )
 
-    def _may_be_substance(self, substance: URIRef, uses: tuple[URIRef, ...]) -> bool:
-        return any(u != substance and self.knowledge.interventions.is_a(u, substance) for u in uses)
+    def _may_be_intolerance(self, part: CoursePart, uses: tuple[URIRef, ...]) -> bool:
+        """Whether a part of unspecified substance, not known to be tolerated, may concern what an option uses."""
+        is_a = self.knowledge.interventions.is_a
+        return part.not_tolerated is not False and any(u != part.substance and is_a(u, part.substance) for u in uses)
 
     def state_judgements(self) -> None:
         judged = [self.some(NXL.uses, j.intervention) for j in self.facts.judgements]

@@ -112,7 +112,9 @@ def build(
     verdicts = stored_verdicts(ontology, source_hash)
     if verdicts is None and evaluate_examples:
         engine = ReferenceEngine(
-            Knowledge(asserted, classified(asserted, inferred)), closure.generate_graph(sources), deadline_seconds=deadline_seconds
+            Knowledge(asserted, classified(asserted, inferred)),
+            closure.generate_graph(sources),
+            deadline_seconds=deadline_seconds,
         )
         verdicts = example_verdicts(engine, ontology, report)
     examples += verdicts or Graph()
@@ -121,7 +123,10 @@ def build(
         str(asserted.value(ROOT_IRI, OWL.versionIRI)),
         source_hash,
         software_version(),
-        {str(GRAPH[name]): len(graph) for name, graph in (("asserted", asserted), ("inferred", inferred), ("examples", examples))},
+        {
+            str(GRAPH[name]): len(graph)
+            for name, graph in (("asserted", asserted), ("inferred", inferred), ("examples", examples))
+        },
     )
     meta = _meta(manifest)
     manifest.graphs[str(GRAPH.meta)] = len(meta)
@@ -144,7 +149,10 @@ def is_current(ontology: Path, target: Path) -> bool:
         manifest = open_build(target).manifest
     except BuildNotFound:
         return False
-    return manifest.content_hash == content_hash(load_sources(ontology).graph) and manifest.software_version == software_version()
+    return (
+        manifest.content_hash == content_hash(load_sources(ontology).graph)
+        and manifest.software_version == software_version()
+    )
 
 
 def open_build(target: Path, *, deadline_seconds: float = 120) -> Build:
@@ -227,4 +235,6 @@ def _write(path: Path, text: str) -> None:
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise NotWritable(str(path), f"cannot be written ({error.strerror}).", "Choose a folder with --build.") from None
+        raise NotWritable(
+            str(path), f"cannot be written ({error.strerror}).", "Choose a folder with --build."
+        ) from None

@@ -38,11 +38,19 @@ def _statement_shapes(graph: Graph, taxonomy: Taxonomy) -> Iterator[Finding]:
         for term in sorted(taxonomy.strictly_below(top) - _eligible(graph)):
             if (term, OWL.equivalentClass, None) not in graph:
                 if top == NXL.ContraindicatedOption and taxonomy.is_leaf(term):
-                    yield term, "the contraindication has no definition.", "Give it an Equivalent To axiom, as the others have."
+                    yield (
+                        term,
+                        "the contraindication has no definition.",
+                        "Give it an Equivalent To axiom, as the others have.",
+                    )
                 continue
             parts = conjuncts(graph, term)
             if not parts:
-                yield term, "the definition is no conjunction.", "Define it as TherapyOption and (uses some …) and (forPatient some …)."
+                yield (
+                    term,
+                    "the definition is no conjunction.",
+                    "Define it as TherapyOption and (uses some …) and (forPatient some …).",
+                )
             for part in parts:
                 if part == NXL.TherapyOption or part in _KINDS:
                     continue
@@ -68,7 +76,11 @@ def _helpers_only(graph: Graph, taxonomy: Taxonomy) -> Iterator[Finding]:
     """Only a whole-class therapy may stand inside hasOption some (…): one member's fate is not the group's."""
     for restriction in graph.subjects(OWL.onProperty, NXL.hasOption):
         for filler in graph.objects(restriction, OWL.someValuesFrom):
-            members = [filler] if isinstance(filler, URIRef) else [m for h in graph.objects(filler, OWL.intersectionOf) for m in graph.items(h)]
+            members = (
+                [filler]
+                if isinstance(filler, URIRef)
+                else [m for h in graph.objects(filler, OWL.intersectionOf) for m in graph.items(h)]
+            )
             if not any(isinstance(m, URIRef) and taxonomy.is_a(m, NXL.WholeClassTherapy) for m in members):
                 yield (
                     _owner(graph, restriction),
@@ -79,25 +91,39 @@ def _helpers_only(graph: Graph, taxonomy: Taxonomy) -> Iterator[Finding]:
 
 def _no_cycles(graph: Graph, taxonomy: Taxonomy) -> Iterator[Finding]:
     """Contraindications, steps and bands must not depend on what is indicated, exhausted or eligible."""
-    forbidden = {c for top in (NXL.IndicatedOption, NXL.ExhaustedOption, *_eligible(graph)) for c in taxonomy.below(top)}
+    forbidden = {
+        c for top in (NXL.IndicatedOption, NXL.ExhaustedOption, *_eligible(graph)) for c in taxonomy.below(top)
+    }
     starts = taxonomy.below(NXL.ContraindicatedOption) | taxonomy.below(NXL.Patient)
     for term in sorted(starts):
         for definition in graph.objects(term, OWL.equivalentClass):
             used = _named_in(graph, definition) & forbidden
             if used:
                 name = _label(graph, sorted(used)[0])
-                yield term, f"the definition depends on '{name}', which itself depends on it.", "Refer to findings, courses or steps only."
+                yield (
+                    term,
+                    f"the definition depends on '{name}', which itself depends on it.",
+                    "Refer to findings, courses or steps only.",
+                )
 
 
 def _decimal_facets(graph: Graph, _: Taxonomy) -> Iterator[Finding]:
     """A double silently fails a decimal bound, so that a forbidden drug would be left open."""
     for property_ in sorted(graph.subjects(RDFS.domain, NXL.Patient)):
         if (property_, RDF.type, OWL.DatatypeProperty) in graph and (property_, RDFS.range, XSD.decimal) not in graph:
-            yield URIRef(str(property_)), "the range of the quantity is not xsd:decimal.", "Set the range to xsd:decimal."
+            yield (
+                URIRef(str(property_)),
+                "the range of the quantity is not xsd:decimal.",
+                "Set the range to xsd:decimal.",
+            )
     for facet in (XSD.minInclusive, XSD.minExclusive, XSD.maxInclusive, XSD.maxExclusive):
         for node, bound in graph.subject_objects(facet):
             if getattr(bound, "datatype", None) not in (XSD.decimal, XSD.integer):
-                yield _owner(graph, node), f"the bound {bound} is not a decimal or an integer.", "Write it as xsd:decimal."
+                yield (
+                    _owner(graph, node),
+                    f"the bound {bound} is not a decimal or an integer.",
+                    "Write it as xsd:decimal.",
+                )
 
 
 def _eligible(graph: Graph) -> set[URIRef]:

@@ -23,7 +23,9 @@ def unsatisfiable_error(sources: Sources, classes: list[URIRef]) -> Unsatisfiabl
     parts = [f"{_name(graph, c)}{_clash(graph, taxonomy, c)}" for c in roots[:5]]
     more = f" and {len(classes) - len(parts)} more below them or beside" if len(classes) > len(parts) else ""
     return UnsatisfiableClass(
-        _place(sources, roots[0]), f"no individual can belong to {'; '.join(parts)}{more}.", "Undo the axiom that excludes it."
+        _place(sources, roots[0]),
+        f"no individual can belong to {'; '.join(parts)}{more}.",
+        "Undo the axiom that excludes it.",
     )
 
 
@@ -37,11 +39,15 @@ def consistency_error(sources: Sources, deadline_seconds: float) -> Inconsistent
         clash = _disjoint_pair(graph, {a for t in types for a in taxonomy.above(t)})
         if clash:
             return InconsistentOntology(
-                _place(sources, iri), f"{_name(graph, iri)} belongs to classes that exclude each other: {clash}.", "Remove one of the types."
+                _place(sources, iri),
+                f"{_name(graph, iri)} belongs to classes that exclude each other: {clash}.",
+                "Remove one of the types.",
             )
     module = _first_guilty_module(sources, deadline_seconds)
     return InconsistentOntology(
-        module or str(sources.folder), "the axioms contradict each other.", "Undo the last edit there; Protégé's explanation names the axioms."
+        module or str(sources.folder),
+        "the axioms contradict each other.",
+        "Undo the last edit there; Protégé's explanation names the axioms.",
     )
 
 

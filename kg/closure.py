@@ -15,7 +15,7 @@ from kg.canonical import content_hash
 from kg.errors import NotWritable, StaleClosure
 from kg.namespaces import CLOSURE_IRI, NXL, local_name
 from kg.sources import Sources, read_module
-from kg.statements import read_statements
+from kg.statements import branches, read_statements
 from kg.taxonomy import Taxonomy
 from kg.therapies import WholeClassTherapy, read_therapies, read_whole_class_therapies
 
@@ -74,7 +74,9 @@ def write(sources: Sources) -> Path:
     try:
         path.write_text(generate(sources), encoding="utf-8")
     except OSError as error:
-        raise NotWritable(str(path), f"cannot be written ({error.strerror}).", "Give the folder write permission.") from None
+        raise NotWritable(
+            str(path), f"cannot be written ({error.strerror}).", "Give the folder write permission."
+        ) from None
     return path
 
 
@@ -87,6 +89,18 @@ def check(sources: Sources) -> None:
     stated = read_module(path).graph.value(CLOSURE_IRI, NXL.sourceHash)
     if stated is None or str(stated) != content_hash(sources.graph):
         raise StaleClosure(str(path), "the closure was generated from other modules than those beside it.", mend)
+
+
+def undeciding_classes(graph: Graph, taxonomy: Taxonomy) -> frozenset[URIRef]:
+    """The defined classes that play no part in closing an option: advice, and what rests on documentation alone."""
+    closing = (NXL.ContraindicatedOption, NXL.RecommendedAgainstOption, NXL.ExhaustedOption)
+    decided = {c for top in closing for c in taxonomy.below(top)}
+    options = {c for c in taxonomy.below(NXL.TherapyOption) if (c, NXL.statement, None) in graph}
+    return frozenset((options - decided) | _guideline_conditions(graph, taxonomy)) - _eligible_classes(graph)
+
+
+def _eligible_classes(graph: Graph) -> frozenset[URIRef]:
+    return frozenset(URIRef(str(c)) for c in graph.objects(None, NXL.eligibleOptionClass))
 
 
 def _header(source_hash: str) -> str:
@@ -154,11 +168,13 @@ def _decided_by_patient_data(graph: Graph) -> frozenset[URIRef]:
 def _unions(
     graph: Graph, taxonomy: Taxonomy, classes: frozenset[URIRef], helpers: tuple[WholeClassTherapy, ...] = ()
 ) -> Iterator[str]:
-    roles = {c for role in (NXL.recommendedAgainstOptionClass, NXL.exhaustedOptionClass) for c in graph.objects(None, role)}
+    roles = {
+        c for role in (NXL.recommendedAgainstOptionClass, NXL.exhaustedOptionClass) for c in graph.objects(None, role)
+    }
     for superclass in sorted(classes):
         if (superclass, OWL.equivalentClass, None) in graph:
             continue
-        members = [_name(c) for c in sorted(taxonomy.children(superclass))]
+        members = [_name(c) for c in branches(graph, taxonomy, superclass)]
         if superclass == NXL.SubstanceNotToleratedOption:
             members += [_intolerance_name(s) for s in _member_substances(helpers)]
         if len(members) == 1:  # a union of one member is a cycle that Owlready2 cannot load
@@ -171,7 +187,9 @@ def _unions(
 
 def _therapy_unions(graph: Graph, taxonomy: Taxonomy) -> Iterator[str]:
     """An option of a therapy is contraindicated only through a statement that concerns the therapy."""
-    statements = [s for s in read_statements(graph, taxonomy).values() if taxonomy.is_a(s.iri, NXL.ContraindicatedOption)]
+    statements = [
+        s for s in read_statements(graph, taxonomy).values() if taxonomy.is_a(s.iri, NXL.ContraindicatedOption)
+    ]
     for therapy in read_therapies(graph, taxonomy):
         concerned = sorted(_name(s.iri) for s in statements if s.concerns(therapy, taxonomy))
         contraindicated = f"[ a owl:Class ; owl:intersectionOf ( {_name(therapy.iri)} nxl:ContraindicatedOption ) ]"

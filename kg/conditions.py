@@ -17,7 +17,7 @@ from rdflib.term import Node
 from kg.facts import Medication, PatientFacts, Policy, Sex
 from kg.knowledge import Knowledge
 from kg.namespaces import NXL
-from kg.statements import Statement, patient_conditions
+from kg.statements import Statement, branches, patient_conditions
 from kg.therapies import Therapy
 
 Truth = bool | None
@@ -130,8 +130,8 @@ class Conditions:
         definition = self._graph.value(term, OWL.equivalentClass)
         if definition is not None:
             return self.judge(definition)
-        branches = self._knowledge.taxonomy.children(term)
-        return disjunction([self._named(b) for b in sorted(branches)]) if branches else Judged(None)
+        parts = branches(self._graph, self._knowledge.stated, term)
+        return disjunction([self._named(part) for part in parts]) if parts else Judged(None)
 
     def _denied_by_sex(self) -> frozenset[URIRef]:
         own = {Sex.FEMALE: NXL.FemalePatient, Sex.MALE: NXL.MalePatient}.get(self._facts.sex)
@@ -223,7 +223,9 @@ class Conditions:
         is_a = self._knowledge.interventions.is_a
         of_group = is_a(medication.substance, group)
         if not of_group and not is_a(group, medication.substance):
-            shared = self._knowledge.interventions.below(group) & self._knowledge.interventions.below(medication.substance)
+            shared = self._knowledge.interventions.below(group) & self._knowledge.interventions.below(
+                medication.substance
+            )
             if not shared:
                 return FALSE
         days = medication.days_since_last

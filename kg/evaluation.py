@@ -52,6 +52,7 @@ def evaluate(engine: ReferenceEngine, request: EligibilityRequest, *, today: dat
     writer = _AnswerWriter(knowledge, read.facts, policy, evaluation, request.audience)
     options = [writer.option(g, t) for g in guidelines for t in knowledge.therapies]
     options.sort(key=lambda o: o.pop("_order"))
+    _name_alternatives(options)
     return {
         "patient": request.patient.id,
         "asOf": read.facts.as_of.isoformat(),
@@ -78,6 +79,19 @@ def _guidelines(knowledge: Knowledge, codes: Iterable[str]) -> tuple[Guideline, 
                 f"guidelines.{index}", f"the guideline '{code}' is not known.", f"Known guidelines: {', '.join(known)}."
             )
     return tuple(known[code] for code in chosen)
+
+
+def _name_alternatives(options: list[dict[str, Any]]) -> None:
+    """Beside each reserved option, every other option of any line that the same guideline leaves open."""
+    for option in options:
+        option["alternatives"] = [
+            other["therapy"]["id"]
+            for other in options
+            if option["reserved"]
+            and not other["reserved"]
+            and other["status"] == Status.ELIGIBLE.value
+            and other["guideline"] == option["guideline"]
+        ]
 
 
 def _issue(issue: InputIssue) -> dict[str, str]:
@@ -130,8 +144,8 @@ class _AnswerWriter:
             "assumedAbsent": self._assumed(therapy),
             "_order": (
                 status.order,
-                self.knowledge.individual_rank(line),
                 reserved,
+                self.knowledge.individual_rank(line),
                 self.knowledge.individual_rank(first.strength if first else None),
                 self.label(therapy.iri),
                 guideline.code,
@@ -141,9 +155,7 @@ class _AnswerWriter:
     def _held(self, guideline: Guideline, therapy: Therapy) -> list[Statement]:
         types = self.evaluation.option_types[therapy.iri]
         statements = [
-            s
-            for iri, s in self.knowledge.statements.items()
-            if iri in types and s.guideline in (None, guideline.iri)
+            s for iri, s in self.knowledge.statements.items() if iri in types and s.guideline in (None, guideline.iri)
         ]
         return sorted(statements, key=lambda s: (self._kind_rank(s), self.knowledge.individual_rank(s.severity), s.iri))
 
@@ -179,7 +191,11 @@ class _AnswerWriter:
         graph = self.knowledge.graph
         title = graph.value(source, DCTERMS.title) or graph.value(source, RDFS.label)
         link = graph.value(source, RDFS.seeAlso)
-        return {"id": local_name(source), "title": str(title or local_name(source)), "url": None if link is None else str(link)}
+        return {
+            "id": local_name(source),
+            "title": str(title or local_name(source)),
+            "url": None if link is None else str(link),
+        }
 
     # -- why not, and what is missing
 
@@ -227,7 +243,9 @@ class _AnswerWriter:
             for missing in conditions.statement(statement).missing:
                 deciding.setdefault(missing, []).append(statement)
         return [
-            self._row(m.gap.value, m.term, "contraindication", tuple(deciding[m])) for m in sorted(judged.missing) if m in deciding
+            self._row(m.gap.value, m.term, "contraindication", tuple(deciding[m]))
+            for m in sorted(judged.missing)
+            if m in deciding
         ]
 
     def _row(self, gap: str, term: URIRef, decides: str, statements: tuple[Statement, ...]) -> dict[str, Any]:
@@ -266,9 +284,22 @@ class _AnswerWriter:
         rows = []
         for step in guideline.steps:
             met = step in self.evaluation.patient_types
-            branches = self.knowledge.taxonomy.most_specific(self.knowledge.taxonomy.below(step) & self.evaluation.patient_types)
-            how = [self._statement(self.knowledge.statements[b]) for b in sorted(branches) if b in self.knowledge.statements]
-            rows.append({"step": str(step), "label": self.label(step), "guideline": guideline.code, "met": met, "how": how if met else []})
+            stated = self.knowledge.stated
+            branches = stated.most_specific(stated.below(step) & self.evaluation.patient_types)
+            how = [
+                self._statement(self.knowledge.statements[b])
+                for b in sorted(branches)
+                if b in self.knowledge.statements
+            ]
+            rows.append(
+                {
+                    "step": str(step),
+                    "label": self.label(step),
+                    "guideline": guideline.code,
+                    "met": met,
+                    "how": how if met else [],
+                }
+            )
         return rows
 
     def ledger(self) -> list[dict[str, Any]]:

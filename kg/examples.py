@@ -50,7 +50,9 @@ def read_examples(ontology: Path) -> tuple[Example, ...]:
             document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
             examples.append(Example(path.stem, str(document["title"]), parse_request(json.dumps(document["request"]))))
         except (ValueError, KeyError, TypeError) as error:
-            raise InvalidRecord(str(path), f"the example cannot be read ({error}).", 'Give it a "title" and a "request".') from None
+            raise InvalidRecord(
+                str(path), f"the example cannot be read ({error}).", 'Give it a "title" and a "request".'
+            ) from None
         except InvalidRecord as error:
             raise InvalidRecord(f"{path}: {error.place}", error.problem, error.mend) from None
     return tuple(examples)
@@ -137,4 +139,6 @@ def _write(path: Path, text: str) -> None:
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise NotWritable(str(path), f"cannot be written ({error.strerror}).", "Give the folder write permission.") from None
+        raise NotWritable(
+            str(path), f"cannot be written ({error.strerror}).", "Give the folder write permission."
+        ) from None

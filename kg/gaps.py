@@ -43,7 +43,10 @@ def _missing_fields(course: Course) -> tuple[str, ...]:
         fields.append("outcome")
     if course.days_at_therapeutic_dose is None:
         fields.append("weeksAtDose" if course.duration_days is not None else "weeks")
-    if any(p.daily_dose_mg is None and p.reached_therapeutic_dose is None and not p.at_maximum_tolerated_dose for p in course.parts):
+    if any(
+        p.daily_dose_mg is None and p.reached_therapeutic_dose is None and not p.at_maximum_tolerated_dose
+        for p in course.parts
+    ):
         fields.append("dailyDoseMg or reachedTherapeuticDose")
     if any(p.not_tolerated is None for p in course.parts) and course.outcome is not None:
         fields.append("notTolerated")
@@ -65,7 +68,7 @@ def unspecified_findings(knowledge: Knowledge, facts: PatientFacts, guideline: G
 
 def findings_asked_by(knowledge: Knowledge, guideline: Guideline) -> frozenset[URIRef]:
     """The findings that decide the scope and the indications of a guideline."""
-    graph, taxonomy = knowledge.graph, knowledge.taxonomy
+    graph, taxonomy = knowledge.graph, knowledge.stated
     tops = (guideline.scope, guideline.indicated, guideline.recommended_against)
     classes = {c for top in tops for c in taxonomy.below(top)}
     found: set[URIRef] = set()

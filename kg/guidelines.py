@@ -42,9 +42,13 @@ def read_guidelines(graph: Graph) -> dict[str, Guideline]:
         code = graph.value(iri, NXL.code)
         roles = [graph.value(iri, role) for role in _ROLES]
         if code is None or any(r is None for r in roles):
-            absent = [str(p).rsplit("/", 1)[-1] for p, r in zip((NXL.code, *_ROLES), (code, *roles), strict=True) if r is None]
+            absent = [
+                str(p).rsplit("/", 1)[-1] for p, r in zip((NXL.code, *_ROLES), (code, *roles), strict=True) if r is None
+            ]
             raise UnsupportedAxiom(
-                str(iri), f"the guideline lacks {', '.join(absent)}.", "Add the annotation, as the guideline of the seed has it."
+                str(iri),
+                f"the guideline lacks {', '.join(absent)}.",
+                "Add the annotation, as the guideline of the seed has it.",
             )
         scope, indicated, against, exhausted, eligible = (URIRef(str(r)) for r in roles)
         guidelines[str(code)] = Guideline(

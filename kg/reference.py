@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from rdflib import OWL, RDF, BNode, Graph, Literal, URIRef
+from rdflib import OWL, RDF, RDFS, BNode, Graph, Literal, URIRef
 from rdflib.collection import Collection
 from rdflib.term import Node
 
 from kg.abox import PatientAxioms, Reading, patient_axioms
-from kg.closure import entailing_axioms, refuting_axioms
+from kg.closure import entailing_axioms, refuting_axioms, undeciding_classes
 from kg.conditions import Conditions, Judged
 from kg.errors import ContradictoryRecord
 from kg.facts import PatientFacts, Policy
@@ -44,10 +43,15 @@ class Evaluation:
 
 
 class ReferenceEngine:
-    """Evaluates patients against an ontology; every evaluation takes several seconds and two processor cores."""
+    """Evaluates patients against an ontology; every evaluation takes several seconds on one processor core."""
 
     def __init__(
-        self, knowledge: Knowledge, closure: Graph, *, version: dict[str, str] | None = None, deadline_seconds: float = 120
+        self,
+        knowledge: Knowledge,
+        closure: Graph,
+        *,
+        version: dict[str, str] | None = None,
+        deadline_seconds: float = 120,
     ) -> None:
         """`knowledge` holds the authored modules and their classified hierarchy, `closure` the generated module.
 
@@ -57,10 +61,11 @@ class ReferenceEngine:
         self.vocabulary = Vocabulary(knowledge)
         self.version = version or {}
         self.deadline_seconds = deadline_seconds
-        graph, taxonomy = knowledge.graph, knowledge.taxonomy
+        graph, taxonomy = knowledge.graph, knowledge.stated
         undecided = _without_definitions(graph, [g.eligible for g in knowledge.guidelines.values()])
         self._entailing = undecided + entailing_axioms(graph, taxonomy)
-        self._closed = graph + closure
+        self._closing = _without_definitions(graph, undeciding_classes(graph, taxonomy)) + closure
+        self._closing.remove((NXL.Patient, RDFS.subClassOf, None))
         self._refuting = undecided + closure + refuting_axioms(graph, taxonomy)
 
     def evaluate(self, facts: PatientFacts, policy: Policy, guidelines: Iterable[Guideline]) -> Evaluation:
@@ -71,16 +76,11 @@ class ReferenceEngine:
         chosen = tuple(guidelines)
         conditions = Conditions(self.knowledge, facts, policy)
         contraindication = {t.iri: conditions.contraindicated(t) for t in self.knowledge.therapies}
-        undoubted = tuple(t for t in self.knowledge.therapies if contraindication[t.iri].truth is False)
         documented = patient_axioms(self.knowledge, facts, Reading.DOCUMENTED)
-        asked = patient_axioms(self.knowledge, facts, Reading.of(policy), undoubted)
-        with ThreadPoolExecutor(2) as pool:
-            running = pool.submit(self._reason, self._entailing, documented)
-            closing = pool.submit(self._reason, self._closed, asked) if undoubted else None
-            types = self._types(running.result())
-            eligible_types = self._types(closing.result()) if closing else {}
+        types = self._types(self._reason(self._entailing + documented.graph))
         option_types = {t: types[iri] for t, iri in documented.options.items()}
         patient_types = types[documented.patient]
+        excluded = self._excluded(facts, policy, chosen, contraindication, option_types, patient_types)
         refuted = None
         if needs_refutation(self.knowledge, facts, chosen):
             refuted = self._refute(documented, chosen, option_types, patient_types)
@@ -89,16 +89,20 @@ class ReferenceEngine:
             scope = _truth(guideline.scope in patient_types, refuted is None or str(guideline.scope) in refuted.patient)
             for therapy in self.knowledge.therapies:
                 entailed = option_types[therapy.iri]
-                eligible = eligible_types.get(asked.options.get(therapy.iri, therapy.iri), frozenset())
                 contraindicated: Truth = NXL.ContraindicatedOption in entailed
-                indicated = _truth(guideline.indicated in entailed, refuted is None or refuted.indicated(guideline, therapy))
+                indicated = _truth(
+                    guideline.indicated in entailed, refuted is None or refuted.indicated(guideline, therapy)
+                )
                 against = _truth(
                     guideline.recommended_against in entailed,
                     refuted is None or refuted.option(guideline.recommended_against, therapy),
                 )
-                exhausted = _truth(guideline.exhausted in entailed, refuted is None or refuted.option(guideline.exhausted, therapy))
+                exhausted = _truth(
+                    guideline.exhausted in entailed, refuted is None or refuted.option(guideline.exhausted, therapy)
+                )
                 if not contraindicated and scope and indicated and against is False and exhausted is False:
-                    contraindicated = False if guideline.eligible in eligible else None
+                    concerned = {s.iri for s in self.knowledge.contraindications_of(therapy)}
+                    contraindicated = False if concerned <= excluded else None
                 elif not contraindicated:
                     contraindicated = contraindication[therapy.iri].truth
                 standings[guideline.code, therapy.iri] = Standing(scope, indicated, against, contraindicated, exhausted)
@@ -106,11 +110,48 @@ class ReferenceEngine:
             standings, option_types, patient_types, tuple(types[c] for c in documented.courses), contraindication
         )
 
-    def _reason(self, axioms: Graph, patient: PatientAxioms) -> Inference:
-        inference = reason(axioms + patient.graph, deadline_seconds=self.deadline_seconds)
+    def _excluded(
+        self,
+        facts: PatientFacts,
+        policy: Policy,
+        guidelines: tuple[Guideline, ...],
+        contraindication: dict[URIRef, Judged],
+        option_types: dict[URIRef, frozenset[URIRef]],
+        patient_types: frozenset[URIRef],
+    ) -> frozenset[URIRef]:
+        """The contraindications that the reasoner excludes under the policy, among those that open options need excluded.
+
+        What a contraindication asks of the patient does not depend on the option. So a few options that between them are
+        concerned by all of these statements are put to the reasoner: where one is entailed to be eligible, every statement
+        that concerns it is excluded. Scope and indication rest on what is documented and are stated.
+        """
+        knowledge = self.knowledge
+        scopes = [g for g in guidelines if g.scope in patient_types]
+        concerned = {
+            t: frozenset(s.iri for s in knowledge.contraindications_of(t))
+            for t in knowledge.therapies
+            if contraindication[t.iri].truth is False and any(g.indicated in option_types[t.iri] for g in scopes)
+        }
+        chosen = _cover(concerned, lambda t: any(g.exhausted in option_types[t.iri] for g in scopes))
+        if not chosen:
+            return frozenset()
+        asked = patient_axioms(knowledge, facts, Reading.of(policy), chosen)
+        for guideline in scopes:
+            asked.graph.add((asked.patient, RDF.type, guideline.scope))
+            for therapy in chosen:
+                if guideline.indicated in option_types[therapy.iri]:
+                    asked.graph.add((asked.options[therapy.iri], RDF.type, guideline.indicated))
+        types = self._types(self._reason(self._closing + asked.graph))
+        eligible = {g.eligible for g in scopes}
+        return frozenset(s for t in chosen if eligible & types[asked.options[t.iri]] for s in concerned[t])
+
+    def _reason(self, axioms: Graph) -> Inference:
+        inference = reason(axioms, deadline_seconds=self.deadline_seconds)
         if not inference.consistent:
             raise ContradictoryRecord(
-                "patient", "the record cannot be true as a whole.", "Look for findings that exclude each other, such as by sex."
+                "patient",
+                "the record cannot be true as a whole.",
+                "Look for findings that exclude each other, such as by sex.",
             )
         return inference
 
@@ -146,9 +187,7 @@ class ReferenceEngine:
         for triple in documented.graph + probes.graph:
             if triple[0] not in dropped:
                 graph.add(triple)
-        inference = reason(self._refuting + graph, deadline_seconds=self.deadline_seconds)
-        if not inference.consistent:
-            raise ContradictoryRecord("patient", "the record cannot be true as a whole.", "Look for findings that exclude each other.")
+        inference = self._reason(self._refuting + graph)
         types = {(s, t) for s, p, t in inference.triples if p == str(RDF.type)}
         patient = {key for key, iri in probes.patient_probes.items() if (str(documented.patient), str(iri)) in types}
         options = {
@@ -175,7 +214,9 @@ class _Refuted:
 
     def indicated(self, guideline: Guideline, therapy: Therapy) -> bool:
         concerned = (
-            s for s in self.knowledge.statements_below(guideline.indicated) if s.concerns(therapy, self.knowledge.taxonomy)
+            s
+            for s in self.knowledge.statements_below(guideline.indicated)
+            if s.concerns(therapy, self.knowledge.taxonomy)
         )
         return all(self._excluded(s) for s in concerned)
 
@@ -230,14 +271,27 @@ class _Probes:
         return copy
 
 
+def _cover(concerned: dict[Therapy, frozenset[URIRef]], is_closed: Callable[[Therapy], bool]) -> tuple[Therapy, ...]:
+    """A few therapies that no earlier course closes and that between them are concerned by as much as all of them."""
+    open_ = sorted((t for t in concerned if not is_closed(t)), key=lambda t: t.iri)
+    wanted = {s for t in open_ for s in concerned[t]}
+    chosen = []
+    while wanted:
+        best = max(open_, key=lambda t: len(concerned[t] & wanted))
+        chosen.append(best)
+        wanted -= concerned[best]
+    return tuple(chosen)
+
+
 def _truth(entailed: bool, refuted: bool) -> Truth:
     return True if entailed else (False if refuted else None)
 
 
-def _without_definitions(graph: Graph, classes: list[URIRef]) -> Graph:
+def _without_definitions(graph: Graph, classes: Iterable[URIRef]) -> Graph:
     """A copy of `graph` in which `classes` keep their names but are no longer defined."""
+    undefined = frozenset(classes)
     copy = Graph()
     for triple in graph:
-        if triple[0] not in classes or triple[1] != OWL.equivalentClass:
+        if triple[0] not in undefined or triple[1] != OWL.equivalentClass:
             copy.add(triple)
     return copy

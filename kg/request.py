@@ -161,7 +161,9 @@ def parse_request(data: bytes | str) -> EligibilityRequest:
         raise InvalidRecord("body", "the request is not UTF-8.", "Send UTF-8 encoded JSON.") from None
     except json.JSONDecodeError as error:
         raise InvalidRecord(
-            f"line {error.lineno}, column {error.colno}", f"the request is not JSON: {error.msg}.", "Send one JSON object."
+            f"line {error.lineno}, column {error.colno}",
+            f"the request is not JSON: {error.msg}.",
+            "Send one JSON object.",
         ) from None
     except RecursionError:
         raise InvalidRecord("body", "the JSON is nested too deeply.", "Send a flat record.") from None
@@ -182,7 +184,9 @@ def _invalid(error: ValidationError) -> InvalidRecord:
     if first["type"] == "extra_forbidden":
         message = "this field is not known"
     more = f" {len(others)} more problem(s) follow." if others else ""
-    return InvalidRecord(place, f"{message[:1].lower()}{message[1:]}.", f"Correct the field; see the record in the documentation.{more}")
+    return InvalidRecord(
+        place, f"{message[:1].lower()}{message[1:]}.", f"Correct the field; see the record in the documentation.{more}"
+    )
 
 
 def _refuse_constant(name: str) -> object:

@@ -87,14 +87,18 @@ def read_module(path: Path) -> Module:
     except BadSyntax as error:
         line = getattr(error, "lines", 0) + 1
         raise OntologySyntaxError(
-            f"{path}:{line}", f"the file is not valid Turtle ({_reason(error)}).", "Mend the line, or undo the last edit."
+            f"{path}:{line}",
+            f"the file is not valid Turtle ({_reason(error)}).",
+            "Mend the line, or undo the last edit.",
         ) from None
     except (ParserError, ValueError) as error:
         raise OntologySyntaxError(str(path), f"the file cannot be read as Turtle ({error}).", "Mend it.") from None
     ontologies = sorted(graph.subjects(RDF.type, OWL.Ontology))
     if len(ontologies) != 1 or not isinstance(ontologies[0], URIRef):
         raise OntologySyntaxError(
-            str(path), f"the file declares {len(ontologies)} ontologies.", "Declare exactly one owl:Ontology with an IRI."
+            str(path),
+            f"the file declares {len(ontologies)} ontologies.",
+            "Declare exactly one owl:Ontology with an IRI.",
         )
     imports = tuple(sorted(URIRef(str(o)) for o in graph.objects(ontologies[0], OWL.imports)))
     return Module(URIRef(str(ontologies[0])), imports, path, graph)
@@ -118,12 +122,16 @@ def load_sources(folder: Path, root: URIRef = ROOT_IRI) -> Sources:
         if path is None or not path.is_file():
             missing = "is not in the catalog" if path is None else f"is expected at {path}, which does not exist"
             raise ImportNotFound(
-                str(importer), f"the imported ontology <{iri}> {missing}.", f"Add it to {folder / CATALOG}, or drop the import."
+                str(importer),
+                f"the imported ontology <{iri}> {missing}.",
+                f"Add it to {folder / CATALOG}, or drop the import.",
             )
         module = read_module(path)
         if module.iri != iri:
             raise ImportNotFound(
-                str(path), f"the file declares <{module.iri}>, but the catalog lists it as <{iri}>.", "Make the two agree."
+                str(path),
+                f"the file declares <{module.iri}>, but the catalog lists it as <{iri}>.",
+                "Make the two agree.",
             )
         modules[iri] = module
         waiting.extend((imported, path) for imported in module.imports)

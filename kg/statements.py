@@ -66,6 +66,14 @@ def conjuncts(graph: Graph, defined: URIRef) -> tuple[Node, ...]:
     return tuple(found)
 
 
+def branches(graph: Graph, taxonomy: Taxonomy, superclass: URIRef) -> tuple[URIRef, ...]:
+    """The subclasses through which a primitive class holds, ordered by IRI.
+
+    A subclass whose own definition starts from the class is no branch: it holds because the class does.
+    """
+    return tuple(c for c in sorted(taxonomy.children(superclass)) if superclass not in conjuncts(graph, c))
+
+
 def patient_conditions(graph: Graph, defined: URIRef) -> tuple[Node, ...]:
     """What the definition of a class of options asks of the patient: the fillers of its `forPatient some …`."""
     fillers = (

@@ -54,7 +54,9 @@ class Vocabulary:
         systems = {name.upper(): namespace for name, namespace in self.systems.items()}
         if system.upper() not in systems:
             raise InvalidRecord(
-                place, f"the code system of '{code}' is not known.", f"Use one of {', '.join(sorted(self.systems))}, or an ontology name."
+                place,
+                f"the code system of '{code}' is not known.",
+                f"Use one of {', '.join(sorted(self.systems))}, or an ontology name.",
             )
         return self._foreign(URIRef(systems[system.upper()] + value.strip()), code, root)
 
@@ -109,4 +111,6 @@ class Vocabulary:
                         return URIRef(str(subject))
             return Unmapped(code)
         known = sorted(str(graph.value(q, NXL.code)) for q in self._knowledge.quantities)
-        raise InvalidRecord(place, f"the measurement '{code}' is not known.", f"Known measurements: {', '.join(known)}.")
+        raise InvalidRecord(
+            place, f"the measurement '{code}' is not known.", f"Known measurements: {', '.join(known)}."
+        )

@@ -77,10 +77,15 @@ def request_of(case: dict[str, Any], names: Names) -> dict[str, Any]:
         "medicationsComplete": given.get("medications complete", False),
         "courses": [_course(line, names) for line in given.get("courses", ())],
         "judgedUnsuitable": [
-            {"class": names.term(group), "reason": reason} for group, reason in given.get("judged unsuitable", {}).items()
+            {"class": names.term(group), "reason": reason}
+            for group, reason in given.get("judged unsuitable", {}).items()
         ],
     }
-    patient |= {key: given[name] for name, key in (("age", "ageYears"), ("sex", "sex"), ("pregnant", "pregnant")) if name in given}
+    patient |= {
+        key: given[name]
+        for name, key in (("age", "ageYears"), ("sex", "sex"), ("pregnant", "pregnant"))
+        if name in given
+    }
     return {"asOf": str(case["asOf"]), "unreportedFindings": case["unreported"], "patient": patient}
 
 
@@ -94,7 +99,9 @@ def _medication(line: str, names: Names) -> dict[str, Any]:
     if name.startswith("no "):
         return {"code": names.term(name.removeprefix("no ")), "status": "absent"}
     dates = dict(phrase.split(" ") for phrase in phrases)
-    return {"code": names.term(name)} | {{"since": "started", "stopped": "stopped"}[word]: day for word, day in dates.items()}
+    return {"code": names.term(name)} | {
+        {"since": "started", "stopped": "stopped"}[word]: day for word, day in dates.items()
+    }
 
 
 def _course(line: str, names: Names) -> dict[str, Any]:

@@ -52,7 +52,9 @@ def read(path: Path) -> dict[str, Any]:
 
 def parameters() -> list[Any]:
     return [
-        pytest.param(path, id=f"{path.parent.name}/{path.stem}", marks=() if read(path).get("gate") else pytest.mark.slow)
+        pytest.param(
+            path, id=f"{path.parent.name}/{path.stem}", marks=() if read(path).get("gate") else pytest.mark.slow
+        )
         for path in FILES
     ]
 
@@ -83,7 +85,9 @@ def statuses(case: dict[str, Any], options: dict[str, Any], names: Names) -> lis
     found = {name: option["status"] for name, option in options.items()}
     wrong = [f"{n}: {found[n]}, expected {s}" for n, s in sorted(expected.items()) if found[n] != s]
     complete = set(case.get("only these", ()))
-    return wrong + [f"{n}: {s}, not expected" for n, s in sorted(found.items()) if s in complete and expected.get(n) != s]
+    return wrong + [
+        f"{n}: {s}, not expected" for n, s in sorted(found.items()) if s in complete and expected.get(n) != s
+    ]
 
 
 def reasons(case: dict[str, Any], options: dict[str, Any], names: Names) -> list[str]:

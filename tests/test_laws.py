@@ -35,7 +35,9 @@ DAY = date(2026, 11, 22)
 TRUTHS = (True, False, None)
 STANDINGS = [Standing(*values) for values in product(TRUTHS, repeat=5)]
 Record = dict[str, Any]
-law = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
+law = settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
+)
 
 
 # --- the table ----------------------------------------------------------------------------------------------------
@@ -43,7 +45,13 @@ law = settings(max_examples=60, deadline=None, suppress_health_check=[HealthChec
 
 def completions(standing: Standing) -> list[Standing]:
     """What a standing may turn out to be once everything is known."""
-    values = (standing.in_scope, standing.indicated, standing.recommended_against, standing.contraindicated, standing.exhausted)
+    values = (
+        standing.in_scope,
+        standing.indicated,
+        standing.recommended_against,
+        standing.contraindicated,
+        standing.exhausted,
+    )
     return [Standing(*known) for known in product(*((True, False) if value is None else (value,) for value in values))]
 
 
@@ -97,10 +105,19 @@ def findings_named_in(knowledge: Knowledge, node: Node) -> set[URIRef]:
         definition = graph.value(node, OWL.equivalentClass)
         branches = knowledge.stated.children(node)
         found = findings_named_in(knowledge, definition) if definition is not None else set()
-        return found.union(*(findings_named_in(knowledge, branch) for branch in branches)) if node != NXL.Patient else set()
+        return (
+            found.union(*(findings_named_in(knowledge, branch) for branch in branches))
+            if node != NXL.Patient
+            else set()
+        )
     if (node, OWL.onProperty, NXL.hasFinding) in graph:
         return {URIRef(str(f)) for f in graph.objects(node, OWL.someValuesFrom)}
-    members = (m for operator in (OWL.intersectionOf, OWL.unionOf) for head in graph.objects(node, operator) for m in graph.items(head))
+    members = (
+        m
+        for operator in (OWL.intersectionOf, OWL.unionOf)
+        for head in graph.objects(node, operator)
+        for m in graph.items(head)
+    )
     return set().union(*(findings_named_in(knowledge, member) for member in members))
 
 
@@ -153,7 +170,8 @@ def test_only_those_who_can_be_pregnant_are_asked(stated: Knowledge, sources: So
     statement = knowledge.statements[NXL.GabapentinoidInPregnancy]
     for policy in Policy:
         asked = {
-            sex: Conditions(knowledge, patient(sex=sex), policy).statement(statement).missing for sex in (Sex.MALE, Sex.FEMALE)
+            sex: Conditions(knowledge, patient(sex=sex), policy).statement(statement).missing
+            for sex in (Sex.MALE, Sex.FEMALE)
         }
         assert not asked[Sex.MALE]
         assert {local_name(m.term) for m in asked[Sex.FEMALE]} == {"Pregnancy"}
@@ -193,7 +211,9 @@ def records(stated: Knowledge) -> st.SearchStrategy[Record]:
             "date": days,
         }
     )
-    outcome = st.sampled_from(["inadequate-relief", "not-tolerated", "lost-effect", "effective", "stopped-other-reason", "unknown"])
+    outcome = st.sampled_from(
+        ["inadequate-relief", "not-tolerated", "lost-effect", "effective", "stopped-other-reason", "unknown"]
+    )
     course = st.fixed_dictionaries(
         {"substances": st.lists(st.sampled_from(substances), min_size=1, max_size=2, unique=True), "outcome": outcome},
         optional={"weeks": st.integers(0, 20), "end": days, "reachedTherapeuticDose": st.booleans()},
@@ -207,7 +227,9 @@ def records(stated: Knowledge) -> st.SearchStrategy[Record]:
         },
         optional={"ageYears": st.integers(0, 100)},
     )
-    return st.tuples(record, st.lists(absent, max_size=2)).map(lambda pair: pair[0] | {"findings": pair[0]["findings"] + pair[1]})
+    return st.tuples(record, st.lists(absent, max_size=2)).map(
+        lambda pair: pair[0] | {"findings": pair[0]["findings"] + pair[1]}
+    )
 
 
 Read = Callable[[Record], PatientFacts]
@@ -286,7 +308,9 @@ def test_the_order_of_input_never_matters(
     data: st.DataObject, records: st.SearchStrategy[Record], stated: Knowledge, read: Read
 ) -> None:
     record = data.draw(records)
-    shuffled = {name: data.draw(st.permutations(value)) if isinstance(value, list) else value for name, value in record.items()}
+    shuffled = {
+        name: data.draw(st.permutations(value)) if isinstance(value, list) else value for name, value in record.items()
+    }
     one, other = (without_places(read(r)) for r in (record, shuffled))
     assert one == other
     reading = data.draw(st.sampled_from(Reading))

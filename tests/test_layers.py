@@ -69,7 +69,11 @@ def test_each_engine_has_one_home(package: str) -> None:
 def test_the_library_reads_no_environment_and_prints_nothing(path: Path) -> None:
     """The worker is a program of its own and answers on standard output."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    used = {f"{n.value.id}.{n.attr}" for n in ast.walk(tree) if isinstance(n, ast.Attribute) and isinstance(n.value, ast.Name)}
+    used = {
+        f"{n.value.id}.{n.attr}"
+        for n in ast.walk(tree)
+        if isinstance(n, ast.Attribute) and isinstance(n.value, ast.Name)
+    }
     assert not used & {"os.environ", "os.getenv", "os.putenv"}
     called = {n.func.id for n in ast.walk(tree) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)}
     assert "print" not in called or path.name == "hermit_worker.py"
@@ -106,7 +110,9 @@ def test_no_clinical_name_stands_in_the_code(path: Path, clinical_names: set[str
     documentation = {
         id(body[0].value)
         for node in ast.walk(tree)
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and (body := node.body) and isinstance(body[0], ast.Expr)
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
+        and (body := node.body)
+        and isinstance(body[0], ast.Expr)
     }
     texts = [
         node.value

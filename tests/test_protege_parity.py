@@ -1,0 +1,74 @@
+"""An example file opened in Protégé: HermiT infers there what the engine answers for the same patient.
+
+What Protégé gives HermiT is the import closure of the file: the modules, the closure module, and the file itself.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from rdflib import RDF, Graph, URIRef
+
+from kg import closure
+from kg.examples import Example, read_examples
+from kg.namespaces import CLOSURE_IRI, NXL, ROOT_IRI, local_name
+from kg.reasoner import reason
+from kg.reference import ReferenceEngine
+from kg.sources import Sources, read_catalog, read_module
+from tests.conftest import ONTOLOGY, Ask
+
+EXAMPLES = read_examples(ONTOLOGY)
+IN_GATE = "untreated-polyneuropathy"
+
+
+def import_closure(path: Path) -> Graph:
+    """Everything that the file imports, directly or not, by the catalog beside it."""
+    catalog = read_catalog(path.parent)
+    graph, waiting, seen = Graph(), [path], set[Path]()
+    while waiting:
+        current = waiting.pop().resolve()
+        if current not in seen:
+            seen.add(current)
+            module = read_module(current)
+            graph += module.graph
+            waiting += [catalog[imported] for imported in module.imports]
+    return graph
+
+
+def parameters() -> list[object]:
+    return [pytest.param(e, id=e.id, marks=() if e.id == IN_GATE else pytest.mark.slow) for e in EXAMPLES]
+
+
+@pytest.mark.parametrize("example", parameters())
+def test_protege_infers_what_the_engine_answers(
+    example: Example, ask: Ask, engine: ReferenceEngine, ontology: Path
+) -> None:
+    knowledge = engine.knowledge
+    inference = reason(import_closure(ontology / "examples" / f"{example.id}.ttl"), deadline_seconds=300)
+    assert inference.consistent
+    types: dict[str, set[URIRef]] = {}
+    for subject, predicate, target in inference.triples:
+        if predicate == str(RDF.type):
+            types.setdefault(subject, set()).update(knowledge.taxonomy.above(URIRef(target)))
+    answer = ask(example.request.model_dump(mode="json", by_alias=True, exclude_unset=True))
+    guidelines = {g.code: g for g in knowledge.guidelines.values()}
+    for option in answer["options"]:
+        inferred = types.get(f"{example.base}option-{option['therapy']['id']}", set())
+        statements = {str(iri) for iri in inferred & knowledge.statements.keys()}
+        assert statements == {reason["statement"] for reason in option["because"]}, option["therapy"]["label"]
+        eligible = guidelines[option["guideline"]].eligible in inferred
+        assert eligible is (option["status"] == "eligible"), option["therapy"]["label"]
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.id)
+def test_an_example_file_imports_the_root_and_the_closure(example: Example, ontology: Path) -> None:
+    module = read_module(ontology / "examples" / f"{example.id}.ttl")
+    assert set(module.imports) == {ROOT_IRI, CLOSURE_IRI}
+
+
+def test_the_root_does_not_import_the_closure(sources: Sources) -> None:
+    """A stale closure would make Protégé infer a false reason while a curator edits."""
+    assert all(CLOSURE_IRI not in module.imports for module in sources.modules)
+    assert local_name(read_module(sources.folder / closure.FILE_NAME).iri) == "closure"
+    assert NXL.closure == CLOSURE_IRI

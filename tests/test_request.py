@@ -1,0 +1,151 @@
+"""The contract of a request: what is read, and what is refused with the place of the fault."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from kg.errors import InvalidRecord
+from kg.facts import Policy, Sex
+from kg.request import EligibilityRequest, parse_request
+
+PAIN = [{"code": "PainfulDiabeticPolyneuropathy"}]
+
+
+def parsed(**patient: Any) -> EligibilityRequest:
+    return parse_request(json.dumps({"patient": {"findings": PAIN, **patient}}))
+
+
+def test_only_findings_are_required_and_silence_stays_silence() -> None:
+    request = parsed()
+    assert (request.as_of, request.unreported_findings, request.audience) == (None, Policy.UNKNOWN, "clinician")
+    patient = request.patient
+    assert (patient.age_years, patient.pregnant, patient.sex) == (None, None, Sex.UNKNOWN)
+    assert not patient.medications_complete
+
+
+def test_the_record_of_the_documentation_is_read_whole() -> None:
+    document = {
+        "asOf": "2026-11-22",
+        "unreportedFindings": "unknown",
+        "audience": "clinician",
+        "guidelines": ["seed"],
+        "patient": {
+            "id": "p1",
+            "ageYears": 63,
+            "sex": "female",
+            "pregnant": False,
+            "findings": [{"code": "PainfulDiabeticPolyneuropathy"}, {"code": "SNOMED:84757009", "status": "absent"}],
+            "measurements": [{"code": "EstimatedGFR", "value": 28, "unit": "mL/min/{1.73_m2}", "date": "2026-11-01"}],
+            "medications": [
+                {"code": "Phenelzine", "stopped": "2026-11-15"},
+                {"code": "Benzodiazepine", "status": "absent"},
+            ],
+            "medicationsComplete": False,
+            "courses": [
+                {
+                    "substances": ["Duloxetine"],
+                    "start": "2026-01-05",
+                    "end": "2026-03-20",
+                    "dailyDoseMg": {"Duloxetine": 60},
+                    "outcome": "inadequate-relief",
+                },
+                {
+                    "substances": ["Gabapentin", "Amitriptyline"],
+                    "weeks": 8,
+                    "weeksAtDose": 5,
+                    "reachedTherapeuticDose": True,
+                    "outcome": "not-tolerated",
+                    "notTolerated": ["Amitriptyline"],
+                },
+            ],
+            "judgedUnsuitable": [{"class": "TricyclicAntidepressant", "reason": "dementia and falls"}],
+        },
+    }
+    request = parse_request(json.dumps(document))
+    assert request.model_dump(mode="json", by_alias=True, exclude_unset=True)["patient"]["courses"][1]["weeks"] == "8"
+    assert request.as_of == date(2026, 11, 22)
+    assert request.patient.judged_unsuitable[0].class_ == "TricyclicAntidepressant"
+
+
+def test_numbers_are_exact() -> None:
+    """A float of a lab system keeps its digits, so that a bound is met exactly."""
+    measurement = {"code": "EstimatedGFR", "value": 29.999999999999999999, "unit": "mL/min/{1.73_m2}"}
+    assert parsed(measurements=[measurement]).patient.measurements[0].value == Decimal("30.0")
+    text = '{"patient": {"findings": [{"code": "X"}], "measurements": [{"code": "Y", "value": 29.9999999999999999, "unit": "u"}]}}'
+    assert parse_request(text).patient.measurements[0].value == Decimal("29.9999999999999999")
+
+
+@pytest.mark.parametrize(
+    ("body", "place"),
+    [
+        (b"", "line 1"),
+        (b"{", "line 1"),
+        (b'{"patient":\n {"findings": [}', "line 2"),
+        (b"\xff\xfe", "body"),
+        (b"[]", "body"),
+        (b"null", "body"),
+        (b'"text"', "body"),
+        (b"[" * 100_000, "body"),
+        (b'{"patient": {"ageYears": NaN}}', "body"),
+        (b'{"patient": {"ageYears": ' + b"9" * 10_000 + b"}}", ""),
+        (b'{"asOf": "2026-01-01", "asOf": "2026-01-02", "patient": {}}', "body"),
+    ],
+    ids=lambda value: repr(value[:25]),
+)
+def test_what_is_no_json_object_is_refused(body: bytes, place: str) -> None:
+    with pytest.raises(InvalidRecord) as caught:
+        parse_request(body)
+    assert caught.value.place.startswith(place)
+    assert caught.value.mend
+
+
+@pytest.mark.parametrize(
+    ("patient", "place"),
+    [
+        ({"findings": []}, "patient.findings"),
+        ({"findings": [{"code": ""}]}, "patient.findings.0.code"),
+        ({"findings": [{"code": "A", "status": "maybe"}]}, "patient.findings.0.status"),
+        ({"findings": [{"code": "A", "onset": "2026-02-02", "resolved": "2026-01-01"}]}, "patient.findings.0"),
+        ({"ageYears": -1}, "patient.ageYears"),
+        ({"ageYears": 131}, "patient.ageYears"),
+        ({"ageYears": "63"}, "patient.ageYears"),
+        ({"ageYears": True}, "patient.ageYears"),
+        ({"sex": "f"}, "patient.sex"),
+        ({"pregnant": "no"}, "patient.pregnant"),
+        ({"colour": "blue"}, "patient.colour"),
+        ({"measurements": [{"code": "EstimatedGFR", "value": "28", "unit": "u"}]}, "patient.measurements.0.value"),
+        ({"measurements": [{"code": "EstimatedGFR", "value": 28}]}, "patient.measurements.0.unit"),
+        (
+            {"measurements": [{"code": "EstimatedGFR", "value": 28, "unit": "u", "date": "01.11.2026"}]},
+            "patient.measurements.0.date",
+        ),
+        ({"medications": [{"code": "A", "started": "2026-02-02", "stopped": "2026-01-01"}]}, "patient.medications.0"),
+        ({"medications": [{"code": "A", "status": "absent", "stopped": "2026-01-01"}]}, "patient.medications.0"),
+        ({"courses": [{}]}, "patient.courses.0"),
+        ({"courses": [{"substances": ["A"], "therapy": "B"}]}, "patient.courses.0"),
+        ({"courses": [{"substances": ["A"], "weeks": -1}]}, "patient.courses.0.weeks"),
+        ({"courses": [{"substances": ["A"], "start": "2026-03-01", "end": "2026-01-01"}]}, "patient.courses.0"),
+        ({"courses": [{"substances": ["A"], "end": "2026-03-01", "ongoing": True}]}, "patient.courses.0"),
+        ({"courses": [{"substances": ["A"], "weeks": 3, "weeksAtDose": 4}]}, "patient.courses.0"),
+        ({"courses": [{"substances": ["A"], "outcome": "failed"}]}, "patient.courses.0.outcome"),
+        ({"courses": [{"substances": ["A"], "dailyDoseMg": {"A": -5}}]}, "patient.courses.0.dailyDoseMg.A"),
+        ({"judgedUnsuitable": [{"class": "A"}]}, "patient.judgedUnsuitable.0.reason"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_field_that_breaks_the_contract_is_named(patient: dict[str, Any], place: str) -> None:
+    with pytest.raises(InvalidRecord) as caught:
+        parsed(**patient)
+    assert caught.value.place == place
+    assert caught.value.problem.endswith(".")
+    assert caught.value.mend
+
+
+def test_further_faults_are_counted() -> None:
+    with pytest.raises(InvalidRecord, match=r"2 more problem\(s\)"):
+        parsed(ageYears=-1, colour="blue", sex="f")
