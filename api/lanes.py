@@ -74,7 +74,7 @@ class Lane:
         def body() -> None:
             try:
                 value = work()
-            except BaseException as error:  # noqa: BLE001 - whatever it is, the waiting request gets it
+            except BaseException as error:
                 _let_go(error)
                 arguments: tuple[Any, ...] = (finish, outcome.set_exception, error)
             else:

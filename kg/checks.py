@@ -109,7 +109,7 @@ def _no_cycles(graph: Graph, taxonomy: Taxonomy) -> Iterator[Finding]:
 
 def _decimal_facets(graph: Graph, _: Taxonomy) -> Iterator[Finding]:
     """A double silently fails a decimal bound, so that a forbidden drug would be left open."""
-    for property_ in sorted(graph.subjects(RDFS.domain, NXL.Patient)):
+    for property_ in sorted(URIRef(str(p)) for p in graph.subjects(RDFS.domain, NXL.Patient)):
         if (property_, RDF.type, OWL.DatatypeProperty) in graph and (property_, RDFS.range, XSD.decimal) not in graph:
             yield (
                 URIRef(str(property_)),

@@ -33,8 +33,7 @@ def consistency_error(sources: Sources, deadline_seconds: float) -> Inconsistent
     """The error for an ontology that contradicts itself, with the individuals that cannot be."""
     graph = sources.graph
     taxonomy = Taxonomy.of(graph)
-    for individual in sorted(set(graph.subjects(RDF.type, OWL.NamedIndividual))):
-        iri = URIRef(str(individual))
+    for iri in sorted({URIRef(str(i)) for i in graph.subjects(RDF.type, OWL.NamedIndividual)}):
         types = {URIRef(str(t)) for t in graph.objects(iri, RDF.type) if t in taxonomy.classes}
         clash = _disjoint_pair(graph, {a for t in types for a in taxonomy.above(t)})
         if clash:

@@ -37,8 +37,7 @@ class Guideline:
 def read_guidelines(graph: Graph) -> dict[str, Guideline]:
     """Every guideline by its request code. Raises UnsupportedAxiom when one lacks a code or a class."""
     guidelines = {}
-    for subject in sorted(graph.subjects(RDF.type, NXL.Guideline)):
-        iri = URIRef(str(subject))
+    for iri in sorted(URIRef(str(s)) for s in graph.subjects(RDF.type, NXL.Guideline)):
         code = graph.value(iri, NXL.code)
         roles = [graph.value(iri, role) for role in _ROLES]
         if code is None or any(r is None for r in roles):

@@ -18,7 +18,6 @@ from kg.request import CourseEntry, EligibilityRequest, MeasurementEntry
 from kg.therapies import used_by
 from kg.vocabulary import Unmapped, Vocabulary
 
-
 _V = TypeVar("_V")
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass
 from pathlib import Path
+from xml.etree import ElementTree
 
 from rdflib import OWL, RDF, Graph, URIRef
 from rdflib.exceptions import ParserError
@@ -93,7 +93,7 @@ def read_module(path: Path) -> Module:
         ) from None
     except (ParserError, ValueError) as error:
         raise OntologySyntaxError(str(path), f"the file cannot be read as Turtle ({error}).", "Mend it.") from None
-    ontologies = sorted(graph.subjects(RDF.type, OWL.Ontology))
+    ontologies = list(graph.subjects(RDF.type, OWL.Ontology))
     if len(ontologies) != 1 or not isinstance(ontologies[0], URIRef):
         raise OntologySyntaxError(
             str(path),

@@ -156,8 +156,8 @@ def _read(graph: Graph, taxonomy: Taxonomy, kinds: set[URIRef], iri: URIRef) -> 
 
 
 def _text(graph: Graph, subject: URIRef, predicate: URIRef) -> str:
-    return next((str(o) for o in sorted(graph.objects(subject, predicate))), "")
+    return min((str(o) for o in graph.objects(subject, predicate)), default="")
 
 
 def _iri(graph: Graph, subject: URIRef, predicate: URIRef) -> URIRef | None:
-    return next((URIRef(str(o)) for o in sorted(graph.objects(subject, predicate))), None)
+    return min((URIRef(str(o)) for o in graph.objects(subject, predicate)), default=None)

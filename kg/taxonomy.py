@@ -25,7 +25,7 @@ class Taxonomy:
         self._parents: dict[URIRef, set[URIRef]] = defaultdict(set)
         self._children: dict[URIRef, set[URIRef]] = defaultdict(set)
         for child, parent in edges:
-            if child != parent and parent != OWL.Thing:
+            if parent not in (child, OWL.Thing):
                 self._parents[child].add(parent)
                 self._children[parent].add(child)
         self._above: dict[URIRef, frozenset[URIRef]] = {}

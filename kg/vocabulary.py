@@ -106,9 +106,9 @@ class Vocabulary:
         if colon and system.upper() in systems:
             foreign = URIRef(systems[system.upper()] + value.strip())
             for property_ in (*_EQUAL, SKOS.narrowMatch):
-                for subject in sorted(graph.subjects(property_, foreign)):
-                    if subject in self._knowledge.quantities:
-                        return URIRef(str(subject))
+                for quantity in self._knowledge.quantities:
+                    if (quantity, property_, foreign) in graph:
+                        return quantity
             return Unmapped(code)
         known = sorted(str(graph.value(q, NXL.code)) for q in self._knowledge.quantities)
         raise InvalidRecord(
