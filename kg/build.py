@@ -87,12 +87,12 @@ def build(
     *,
     deadline_seconds: float = 120,
     report: Report = silent,
-    evaluate_examples: bool = True,
+    evaluate_examples: bool = False,
 ) -> Manifest:
     """Build the knowledge graph of `ontology` into the folder `target`.
 
-    The verdicts of the example patients come from the ontology folder if they were made from these sources; else they
-    are made anew, some ten seconds each, unless `evaluate_examples` is false: then the graph holds no verdicts.
+    The verdicts of the example patients come from the ontology folder if they were made from these sources; else the
+    graph holds none, unless `evaluate_examples` asks to make them anew, some ten seconds each.
 
     Raises the ontology errors of kg.errors (syntax, imports, stale closure, unsupported axiom, inconsistency,
     unsatisfiable class), ReasonerTimeout, and NotWritable.
@@ -117,6 +117,10 @@ def build(
             deadline_seconds=deadline_seconds,
         )
         verdicts = example_verdicts(engine, ontology, report)
+    if verdicts is None:
+        report(
+            "the stored verdicts of the examples are of another ontology and are left out (nextline examples --verdicts)"
+        )
     examples += verdicts or Graph()
     manifest = Manifest(
         FORMAT,
@@ -196,12 +200,7 @@ def _graph_of(inference: Inference) -> Graph:
 def classified(asserted: Graph, inferred: Graph) -> Taxonomy:
     """The hierarchy with what HermiT added to it."""
     stated = Taxonomy.of(asserted)
-    edges = [(child, parent) for child in stated.classes for parent in stated.parents(child)]
-    for child, parent in inferred.subject_objects(RDFS.subClassOf):
-        edges.append((URIRef(str(child)), URIRef(str(parent))))
-    for one, other in inferred.subject_objects(OWL.equivalentClass):
-        edges += [(URIRef(str(one)), URIRef(str(other))), (URIRef(str(other)), URIRef(str(one)))]
-    return Taxonomy(edges, stated.classes)
+    return stated.extended(Taxonomy.edges_of((str(s), str(p), str(o)) for s, p, o in inferred))
 
 
 def _meta(manifest: Manifest) -> Graph:

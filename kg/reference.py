@@ -20,6 +20,7 @@ from kg.knowledge import Knowledge
 from kg.namespaces import NXL
 from kg.reasoner import Inference, reason
 from kg.statements import Statement, patient_conditions
+from kg.taxonomy import Taxonomy
 from kg.therapies import Therapy
 from kg.verdicts import Standing, Truth
 from kg.vocabulary import Vocabulary
@@ -156,11 +157,12 @@ class ReferenceEngine:
         return inference
 
     def _types(self, inference: Inference) -> dict[URIRef, frozenset[URIRef]]:
-        """All classes of each individual, upwards through the classified hierarchy."""
+        """All classes of each individual: the reasoner names the most specific ones, its hierarchy gives the others."""
+        hierarchy = self.knowledge.taxonomy.extended(Taxonomy.edges_of(inference.triples))
         found: dict[URIRef, set[URIRef]] = {}
         for subject, predicate, target in inference.triples:
             if predicate == str(RDF.type):
-                found.setdefault(URIRef(subject), set()).update(self.knowledge.taxonomy.above(URIRef(target)))
+                found.setdefault(URIRef(subject), set()).update(hierarchy.above(URIRef(target)))
         return _Defaulting({subject: frozenset(classes) for subject, classes in found.items()})
 
     def _refute(
@@ -188,13 +190,13 @@ class ReferenceEngine:
             if triple[0] not in dropped:
                 graph.add(triple)
         inference = self._reason(self._refuting + graph)
-        types = {(s, t) for s, p, t in inference.triples if p == str(RDF.type)}
-        patient = {key for key, iri in probes.patient_probes.items() if (str(documented.patient), str(iri)) in types}
+        types = self._types(inference)
+        patient = {key for key, probe in probes.patient_probes.items() if probe in types[documented.patient]}
         options = {
             (kind, t.iri)
-            for kind, iri in probes.option_probes.items()
+            for kind, probe in probes.option_probes.items()
             for t in self.knowledge.therapies
-            if t.iri not in documented.linked or (str(documented.options[t.iri]), str(iri)) in types
+            if t.iri not in documented.linked or probe in types[documented.options[t.iri]]
         }
         return _Refuted(self.knowledge, frozenset(patient), frozenset(options))
 

@@ -47,6 +47,22 @@ class Taxonomy:
                     edges |= {(child, c) for c in graph.items(operands) if isinstance(c, URIRef)}
         return cls(edges, classes)
 
+    def extended(self, edges: Iterable[Edge]) -> Taxonomy:
+        """The hierarchy with further subsumptions."""
+        stated = ((child, parent) for child, parents in self._parents.items() for parent in parents)
+        return Taxonomy([*stated, *edges], self.classes)
+
+    @staticmethod
+    def edges_of(triples: Iterable[tuple[str, str, str]]) -> list[Edge]:
+        """The subsumptions that inferred triples tell; equivalence counts in both directions."""
+        edges: list[Edge] = []
+        for subject, predicate, target in triples:
+            if predicate in (str(RDFS.subClassOf), str(OWL.equivalentClass)):
+                edges.append((URIRef(subject), URIRef(target)))
+            if predicate == str(OWL.equivalentClass):
+                edges.append((URIRef(target), URIRef(subject)))
+        return edges
+
     def parents(self, term: URIRef) -> frozenset[URIRef]:
         """The direct superclasses as stated."""
         return frozenset(self._parents.get(term, ()))

@@ -73,10 +73,10 @@ def test_each_option_is_contraindicated_only_by_what_concerns_it(stated: Knowled
         for head in generated.objects(subject, OWL.intersectionOf):
             members = set(generated.items(head))
             if NXL.ContraindicatedOption in members:
-                (therapy,) = members - {NXL.ContraindicatedOption}
+                (option,) = members - {NXL.ContraindicatedOption}
                 heads = list(generated.objects(superclass, OWL.unionOf))
-                union = {m for h in heads for m in generated.items(h)} or {superclass}
-                covers[URIRef(str(therapy))] = {URIRef(str(m)) for m in union}
+                union = {member for head in heads for member in generated.items(head)} or {superclass}
+                covers[URIRef(str(option))] = {URIRef(str(m)) for m in union}
     for therapy in stated.therapies:
         assert covers[therapy.iri] == {s.iri for s in stated.contraindications_of(therapy)}
 
@@ -88,5 +88,5 @@ def test_no_union_has_a_single_member(generated: Graph) -> None:
 
 def test_a_folder_that_cannot_be_written_is_named(sources: Sources, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(NotWritable, match="closure.ttl"):
+    with pytest.raises(NotWritable, match=r"closure\.ttl"):
         closure.write(Sources(tmp_path / "file", sources.modules))

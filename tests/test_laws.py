@@ -157,7 +157,7 @@ def test_a_contraindication_reaches_down_the_hierarchy_of_substances_and_into_co
 
 
 def test_a_combination_inherits_the_contraindications_of_all_its_parts(stated: Knowledge) -> None:
-    alone = {therapy.uses: set(s.iri for s in stated.contraindications_of(therapy)) for therapy in stated.therapies}
+    alone = {therapy.uses: {s.iri for s in stated.contraindications_of(therapy)} for therapy in stated.therapies}
     for therapy in stated.therapies:
         for used in therapy.uses:
             assert alone.get((used,), set()) <= alone[therapy.uses]
@@ -218,7 +218,7 @@ def records(stated: Knowledge) -> st.SearchStrategy[Record]:
         {"substances": st.lists(st.sampled_from(substances), min_size=1, max_size=2, unique=True), "outcome": outcome},
         optional={"weeks": st.integers(0, 20), "end": days, "reachedTherapeuticDose": st.booleans()},
     )
-    record = st.fixed_dictionaries(
+    record: st.SearchStrategy[Record] = st.fixed_dictionaries(
         {
             "findings": st.lists(finding, min_size=1, max_size=6),
             "medications": st.lists(medication, max_size=4),
@@ -227,9 +227,11 @@ def records(stated: Knowledge) -> st.SearchStrategy[Record]:
         },
         optional={"ageYears": st.integers(0, 100)},
     )
-    return st.tuples(record, st.lists(absent, max_size=2)).map(
-        lambda pair: pair[0] | {"findings": pair[0]["findings"] + pair[1]}
-    )
+
+    def with_absences(record: Record, absences: list[Record]) -> Record:
+        return record | {"findings": [*record["findings"], *absences]}
+
+    return st.builds(with_absences, record, st.lists(absent, max_size=2))
 
 
 Read = Callable[[Record], PatientFacts]

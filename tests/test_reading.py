@@ -50,10 +50,17 @@ def read(stated: Knowledge) -> Reader:
 
 
 @pytest.mark.parametrize(
-    "code", ["Asthma", "nxl:Asthma", "https://w3id.org/nextline/Asthma", "SNOMED:195967001", "snomed:195967001"]
+    "code",
+    [
+        "AcuteHepatitis",
+        "nxl:AcuteHepatitis",
+        "https://w3id.org/nextline/AcuteHepatitis",
+        "SNOMED:37871000",
+        "snomed:37871000",
+    ],
 )
 def test_a_code_may_be_a_name_a_curie_or_of_another_system(read: Reader, code: str) -> None:
-    assert NXL.Asthma in read({"code": code}).facts.present
+    assert NXL.AcuteHepatitis in read({"code": code}).facts.present
 
 
 def test_a_misspelt_name_is_refused_with_what_may_be_meant(read: Reader) -> None:
@@ -65,7 +72,7 @@ def test_a_misspelt_name_is_refused_with_what_may_be_meant(read: Reader) -> None
 def test_a_name_of_another_branch_is_refused(read: Reader) -> None:
     with pytest.raises(InvalidRecord, match="is not a finding"):
         read({"code": "Morphine"})
-    with pytest.raises(InvalidRecord, match="is not a intervention|is not an intervention"):
+    with pytest.raises(InvalidRecord, match=r"is not an? intervention"):
         read(medications=[{"code": "Asthma"}])
 
 
