@@ -56,9 +56,14 @@ def patient_axioms(
     reading: Reading,
     therapies: tuple[Therapy, ...] | None = None,
     base: str = "https://w3id.org/nextline/record/",
+    closed: bool = True,
 ) -> PatientAxioms:
-    """State `facts` as OWL under one `reading`, with one option for each of `therapies` (default: all)."""
-    writer = _Writer(knowledge, facts, reading, Namespace(base))
+    """State `facts` as OWL under one `reading`, with one option for each of `therapies` (default: all).
+
+    Unless `closed`, nothing says that there are no further courses, parts and medications: that is needed only to make
+    something false, and costs the reasoner most of its time.
+    """
+    writer = _Writer(knowledge, facts, reading, Namespace(base), closed)
     writer.state_person()
     writer.state_findings()
     writer.state_measurements()
@@ -72,10 +77,13 @@ def patient_axioms(
 
 
 class _Writer:
-    def __init__(self, knowledge: Knowledge, facts: PatientFacts, reading: Reading, base: Namespace) -> None:
+    def __init__(
+        self, knowledge: Knowledge, facts: PatientFacts, reading: Reading, base: Namespace, closed: bool
+    ) -> None:
         self.knowledge = knowledge
         self.facts = facts
         self.reading = reading
+        self.closed = closed
         self.base = base
         self.graph = Graph()
         self.graph.bind("nxl", NXL)
@@ -201,7 +209,7 @@ class _Writer:
         for substance in self.facts.absent_medications:
             if not self._is_taken(substance):
                 self.type_patient(self.complement(self.some(NXL.takes, self.some(NXL.ofSubstance, substance))))
-        if self.facts.medications_complete or self.reading is not Reading.OPEN:
+        if self.closed and (self.facts.medications_complete or self.reading is not Reading.OPEN):
             self.type_patient(self.at_most(NXL.takes, len(medications), NXL.Medication))
             self.all_different(medications)
 
@@ -226,7 +234,7 @@ class _Writer:
                 self.graph.add((iri, RDF.type, self.only(NXL.daysAtTherapeuticDose, bound)))
             self._state_parts(iri, number, course)
             courses.append((iri, course))
-        if self.reading is Reading.DOCUMENTED:
+        if self.closed and self.reading is Reading.DOCUMENTED:
             self.type_patient(self.at_most(NXL.hadCourse, len(courses), NXL.TherapyCourse))
             self.all_different([iri for iri, _ in courses])
         return courses
@@ -259,7 +267,8 @@ class _Writer:
                     self.graph.add((iri, property_, Literal(value)))
             parts.append(iri)
             self._parts.append((iri, part))
-        self.graph.add((course_iri, RDF.type, self.at_most(NXL.hasCoursePart, len(parts), NXL.CoursePart)))
+        if self.closed:
+            self.graph.add((course_iri, RDF.type, self.at_most(NXL.hasCoursePart, len(parts), NXL.CoursePart)))
         self.all_different(parts)
         if course.outcome == "not-tolerated" and all(p.not_tolerated is None for p in course.parts):
             self.graph.add((course_iri, RDF.type, self.some(NXL.hasCoursePart, NXL.PartNotTolerated)))
@@ -273,13 +282,13 @@ class _Writer:
             self.graph.add((iri, NXL.forPatient, self.patient))
             repeated = [c for c, course in courses if course.therapy == therapy.iri]
             uncertain = any(self._may_be(course, therapy.uses) for _, course in courses)
-            if not uncertain:
+            if self.closed and not uncertain:
                 self.graph.add((iri, RDF.type, self.at_most(NXL.repeats, len(repeated), NXL.TherapyCourse)))
             for course_iri in repeated:
                 self.graph.add((iri, NXL.repeats, course_iri))
             shared = [iri for iri, part in self._parts if part.substance in therapy.uses]
             uncertain_part = any(self._may_be_intolerance(part, therapy.uses) for _, part in self._parts)
-            if not uncertain_part:
+            if self.closed and not uncertain_part:
                 self.graph.add((iri, RDF.type, self.at_most(NXL.sharesSubstance, len(shared), NXL.CoursePart)))
             for part_iri in shared:
                 self.graph.add((iri, NXL.sharesSubstance, part_iri))
@@ -308,5 +317,7 @@ class _Writer:
         unsuitable = NXL.JudgedUnsuitableOption
         for use in judged:
             self.type_patient(self.only(NXL.hasOption, self.boolean(OWL.unionOf, [self.complement(use), unsuitable])))
+        if not self.closed:
+            return
         closed = [self.complement(unsuitable), *(self.some(NXL.uses, j.intervention) for j in self.facts.judgements)]
         self.type_patient(self.only(NXL.hasOption, self.boolean(OWL.unionOf, closed)))

@@ -92,10 +92,9 @@ def check(sources: Sources) -> None:
 
 
 def undeciding_classes(graph: Graph, taxonomy: Taxonomy) -> frozenset[URIRef]:
-    """The defined classes that play no part in closing an option: advice, and what rests on documentation alone."""
-    closing = (NXL.ContraindicatedOption, NXL.RecommendedAgainstOption, NXL.ExhaustedOption)
-    decided = {c for top in closing for c in taxonomy.below(top)}
+    """The defined classes that play no part in a contraindication: advice, and what rests on documentation alone."""
     options = {c for c in taxonomy.below(NXL.TherapyOption) if (c, NXL.statement, None) in graph}
+    decided = taxonomy.below(NXL.ContraindicatedOption)
     return frozenset((options - decided) | _guideline_conditions(graph, taxonomy)) - _eligible_classes(graph)
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rdflib import OWL, RDF, RDFS, BNode, Graph, Literal, URIRef
 from rdflib.collection import Collection
 from rdflib.term import Node
 
-from kg.abox import PatientAxioms, Reading, patient_axioms
+from kg.abox import Reading, patient_axioms
 from kg.closure import entailing_axioms, refuting_axioms, undeciding_classes
 from kg.conditions import Conditions, Judged
 from kg.errors import ContradictoryRecord
@@ -77,14 +77,14 @@ class ReferenceEngine:
         chosen = tuple(guidelines)
         conditions = Conditions(self.knowledge, facts, policy)
         contraindication = {t.iri: conditions.contraindicated(t) for t in self.knowledge.therapies}
-        documented = patient_axioms(self.knowledge, facts, Reading.DOCUMENTED)
+        documented = patient_axioms(self.knowledge, facts, Reading.DOCUMENTED, closed=False)
         types = self._types(self._reason(self._entailing + documented.graph))
         option_types = {t: types[iri] for t, iri in documented.options.items()}
         patient_types = types[documented.patient]
         excluded = self._excluded(facts, policy, chosen, contraindication, option_types, patient_types)
         refuted = None
         if needs_refutation(self.knowledge, facts, chosen):
-            refuted = self._refute(documented, chosen, option_types, patient_types)
+            refuted = self._refute(facts, documented.linked, chosen, option_types, patient_types)
         standings = {}
         for guideline in chosen:
             scope = _truth(guideline.scope in patient_types, refuted is None or str(guideline.scope) in refuted.patient)
@@ -123,8 +123,8 @@ class ReferenceEngine:
         """The contraindications that the reasoner excludes under the policy, among those that open options need excluded.
 
         What a contraindication asks of the patient does not depend on the option. So a few options that between them are
-        concerned by all of these statements are put to the reasoner: where one is entailed to be eligible, every statement
-        that concerns it is excluded. Scope and indication rest on what is documented and are stated.
+        concerned by all of these statements are put to the reasoner, with all that eligibility asks besides given: one is
+        then entailed to be eligible exactly if every contraindication that concerns it is excluded.
         """
         knowledge = self.knowledge
         scopes = [g for g in guidelines if g.scope in patient_types]
@@ -136,12 +136,17 @@ class ReferenceEngine:
         chosen = _cover(concerned, lambda t: any(g.exhausted in option_types[t.iri] for g in scopes))
         if not chosen:
             return frozenset()
-        asked = patient_axioms(knowledge, facts, Reading.of(policy), chosen)
+        window = knowledge.longest_wash_out_days
+        recent = tuple(m for m in facts.medications if m.days_since_last is None or m.days_since_last <= window)
+        deciding = replace(facts, courses=(), judgements=(), medications=recent)
+        asked = patient_axioms(knowledge, deciding, Reading.of(policy), chosen)
         for guideline in scopes:
             asked.graph.add((asked.patient, RDF.type, guideline.scope))
             for therapy in chosen:
-                if guideline.indicated in option_types[therapy.iri]:
-                    asked.graph.add((asked.options[therapy.iri], RDF.type, guideline.indicated))
+                option = asked.options[therapy.iri]
+                asked.graph.add((option, RDF.type, guideline.indicated))
+                for closing in (guideline.recommended_against, guideline.exhausted):
+                    asked.graph.add((option, RDF.type, _complement(asked.graph, closing)))
         types = self._types(self._reason(self._closing + asked.graph))
         eligible = {g.eligible for g in scopes}
         return frozenset(s for t in chosen if eligible & types[asked.options[t.iri]] for s in concerned[t])
@@ -167,12 +172,16 @@ class ReferenceEngine:
 
     def _refute(
         self,
-        documented: PatientAxioms,
+        facts: PatientFacts,
+        linked: frozenset[URIRef],
         guidelines: tuple[Guideline, ...],
         option_types: dict[URIRef, frozenset[URIRef]],
         patient_types: frozenset[URIRef],
     ) -> _Refuted:
-        """Ask the reasoner which of the conditions that are not entailed are excluded."""
+        """Ask the reasoner which of the conditions that are not entailed are excluded.
+
+        Only the options of `linked` therapies can be closed by a course; the others need no asking.
+        """
         probes = _Probes(self.knowledge.graph)
         for guideline in guidelines:
             if guideline.scope not in patient_types:
@@ -182,21 +191,16 @@ class ReferenceEngine:
                     probes.patient(statement.patient_key, patient_conditions(self.knowledge.graph, statement.iri))
             for kind in (guideline.recommended_against, guideline.exhausted):
                 probes.option(kind)
-        linked = tuple(t for t in self.knowledge.therapies if t.iri in documented.linked)
-        kept = {documented.options[t.iri] for t in linked}
-        dropped = set(documented.options.values()) - kept
-        graph = Graph()
-        for triple in documented.graph + probes.graph:
-            if triple[0] not in dropped:
-                graph.add(triple)
-        inference = self._reason(self._refuting + graph)
+        tried = tuple(t for t in self.knowledge.therapies if t.iri in linked)
+        documented = patient_axioms(self.knowledge, facts, Reading.DOCUMENTED, tried)
+        inference = self._reason(self._refuting + documented.graph + probes.graph)
         types = self._types(inference)
         patient = {key for key, probe in probes.patient_probes.items() if probe in types[documented.patient]}
         options = {
             (kind, t.iri)
             for kind, probe in probes.option_probes.items()
             for t in self.knowledge.therapies
-            if t.iri not in documented.linked or probe in types[documented.options[t.iri]]
+            if t.iri not in linked or probe in types[documented.options[t.iri]]
         }
         return _Refuted(self.knowledge, frozenset(patient), frozenset(options))
 
@@ -249,7 +253,8 @@ class _Probes:
             self._define(self.option_probes[kind], NXL.TherapyOption, [kind])
 
     def _define(self, probe: URIRef, root: URIRef, conditions: list[Node]) -> None:
-        negated = self._node((OWL.complementOf, conditions[0] if len(conditions) == 1 else self._and(conditions)))
+        condition = conditions[0] if len(conditions) == 1 else self._and(conditions)
+        negated = self._node((OWL.complementOf, condition))
         self.graph.add((probe, RDF.type, OWL.Class))
         self.graph.add((probe, OWL.equivalentClass, self._and([root, negated])))
 
@@ -283,6 +288,13 @@ def _cover(concerned: dict[Therapy, frozenset[URIRef]], is_closed: Callable[[The
         chosen.append(best)
         wanted -= concerned[best]
     return tuple(chosen)
+
+
+def _complement(graph: Graph, of: URIRef) -> BNode:
+    node = BNode()
+    graph.add((node, RDF.type, OWL.Class))
+    graph.add((node, OWL.complementOf, of))
+    return node
 
 
 def _truth(entailed: bool, refuted: bool) -> Truth:

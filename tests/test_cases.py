@@ -5,14 +5,20 @@ Those marked `gate: true` run always; `pytest -m ""` runs all.
 
 from __future__ import annotations
 
+import json
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from kg.conditions import Conditions
 from kg.knowledge import Knowledge
 from kg.namespaces import local_name
+from kg.reading import read_record
+from kg.reference import ReferenceEngine
+from kg.request import parse_request
 from tests.case_format import Names, request_of
 from tests.conftest import Ask
 
@@ -76,6 +82,26 @@ def test_case(path: Path, ask: Ask, names: Names) -> None:
         *patient_side(case, answer, options, names),
     ]
     assert not differences, "\n".join([case["title"], *differences])
+
+
+@pytest.mark.parametrize("path", parameters())
+def test_the_reasons_are_traceable_and_two_ways_to_decide_agree(
+    path: Path, ask: Ask, names: Names, engine: ReferenceEngine
+) -> None:
+    """What HermiT finds forbidden is what the three-valued reading of the same statements finds forbidden."""
+    request = request_of(read(path), names)
+    options = {option["therapy"]["id"]: option for option in ask(request)["options"]}
+    parsed = parse_request(json.dumps(request))
+    facts = read_record(engine.knowledge, engine.vocabulary, parsed, date(2026, 11, 22)).facts
+    conditions = Conditions(engine.knowledge, facts, parsed.unreported_findings)
+    for therapy in engine.knowledge.therapies:
+        reasons = options[local_name(therapy.iri)]["because"]
+        forbidden = any(reason["kind"] == "contraindication" for reason in reasons)
+        assert forbidden is (conditions.contraindicated(therapy).truth is True), therapy.iri
+        for reason in reasons:
+            assert reason["text"]
+            assert reason["source"]
+            assert reason["reviewStatus"]
 
 
 def statuses(case: dict[str, Any], options: dict[str, Any], names: Names) -> list[str]:

@@ -65,9 +65,18 @@ def test_decimal_bounds_hold_exactly(value: str, inside: bool) -> None:
 def test_imports_are_never_fetched() -> None:
     """The graph is complete; an import in it, even of an address that cannot be reached, is ignored."""
     inference = reasoned(
-        "x:o a owl:Ontology ; owl:imports <https://nowhere.invalid/ontology> . x:A rdfs:subClassOf x:B . x:i a x:A ."
+        """x:o a owl:Ontology ; owl:imports <https://nowhere.invalid/ontology> .
+        x:p rdfs:domain x:B . x:i x:p x:j ."""
     )
     assert (x("i"), str(RDF.type), x("B")) in inference.triples
+
+
+def test_only_what_is_new_and_most_specific_is_told() -> None:
+    """Callers have to go upwards by themselves, from what is stated and from what is inferred."""
+    inference = reasoned("x:A rdfs:subClassOf x:B . x:i a x:A . x:p rdfs:domain x:A . x:j x:p x:i .")
+    types = {(s, o) for s, p, o in inference.triples if p == str(RDF.type)}
+    assert (x("j"), x("A")) in types
+    assert not {(x("i"), x("A")), (x("i"), x("B")), (x("j"), x("B"))} & types
 
 
 def test_what_hermit_cannot_do_is_a_failure_and_no_answer() -> None:
