@@ -15,7 +15,7 @@ from kg.canonical import content_hash
 from kg.errors import NotWritable, StaleClosure
 from kg.namespaces import CLOSURE_IRI, NXL, local_name
 from kg.sources import Sources, read_module
-from kg.statements import branches, read_statements
+from kg.statements import branches, conjuncts, read_statements
 from kg.taxonomy import Taxonomy
 from kg.therapies import WholeClassTherapy, read_therapies, read_whole_class_therapies
 
@@ -89,6 +89,22 @@ def check(sources: Sources) -> None:
     stated = read_module(path).graph.value(CLOSURE_IRI, NXL.sourceHash)
     if stated is None or str(stated) != content_hash(sources.graph):
         raise StaleClosure(str(path), "the closure was generated from other modules than those beside it.", mend)
+
+
+def option_steps(graph: Graph, taxonomy: Taxonomy) -> frozenset[URIRef]:
+    """The branches of steps that hold through an option: the group impossible, judged unsuitable or unusable."""
+    return frozenset(
+        c
+        for c in _guideline_conditions(graph, taxonomy)
+        if any(graph.value(part, OWL.onProperty) == NXL.hasOption for part in conjuncts(graph, c))
+    )
+
+
+def undeciding_of_trials(graph: Graph, taxonomy: Taxonomy) -> frozenset[URIRef]:
+    """The defined classes that play no part in whether trials spend a step or close an option."""
+    statements = {c for c in taxonomy.below(NXL.TherapyOption) if (c, NXL.statement, None) in graph}
+    decided = {c for top in (NXL.RecommendedAgainstOption, NXL.ExhaustedOption) for c in taxonomy.below(top)}
+    return frozenset(statements - decided) | option_steps(graph, taxonomy) | _eligible_classes(graph)
 
 
 def undeciding_classes(graph: Graph, taxonomy: Taxonomy) -> frozenset[URIRef]:

@@ -101,9 +101,22 @@ def needs_refutation(knowledge: Knowledge, facts: PatientFacts, guidelines: tupl
         return True
     if any(unspecified_findings(knowledge, facts, g) for g in guidelines):
         return True
+    return not _groups_are_closed_or_open(knowledge, facts)
+
+
+def groups_are_decided(knowledge: Knowledge, facts: PatientFacts) -> bool:
+    """Whether it is certain of every group, whole, if it is contraindicated, not tolerated or judged unsuitable."""
+    parts = [p for course in facts.courses for p in course.parts]
+    tolerance_is_known = all(
+        p.not_tolerated is not None and knowledge.interventions.is_leaf(p.substance) for p in parts
+    )
+    return tolerance_is_known and _groups_are_closed_or_open(knowledge, facts)
+
+
+def _groups_are_closed_or_open(knowledge: Knowledge, facts: PatientFacts) -> bool:
     documented = Conditions(knowledge, facts, Policy.ABSENT, only_documented=True)
     for helper in knowledge.whole_class_therapies:
         judged = [documented.contraindicated(member).truth for member in helper.members]
         if judged and None in judged and False not in judged:
-            return True
-    return False
+            return False
+    return True

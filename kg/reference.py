@@ -10,11 +10,11 @@ from rdflib.collection import Collection
 from rdflib.term import Node
 
 from kg.abox import Reading, patient_axioms
-from kg.closure import entailing_axioms, refuting_axioms, undeciding_classes
+from kg.closure import entailing_axioms, option_steps, refuting_axioms, undeciding_classes, undeciding_of_trials
 from kg.conditions import Conditions, Judged
 from kg.errors import ContradictoryRecord
 from kg.facts import PatientFacts, Policy
-from kg.gaps import needs_refutation
+from kg.gaps import groups_are_decided, needs_refutation
 from kg.guidelines import Guideline
 from kg.knowledge import Knowledge
 from kg.namespaces import NXL
@@ -68,6 +68,9 @@ class ReferenceEngine:
         self._closing = _without_definitions(graph, undeciding_classes(graph, taxonomy)) + closure
         self._closing.remove((NXL.Patient, RDFS.subClassOf, None))
         self._refuting = undecided + closure + refuting_axioms(graph, taxonomy)
+        self._option_steps = option_steps(graph, taxonomy)
+        self._trials = _without_definitions(self._refuting, undeciding_of_trials(graph, taxonomy))
+        self._trials.remove((NXL.Patient, RDFS.subClassOf, None))
 
     def evaluate(self, facts: PatientFacts, policy: Policy, guidelines: Iterable[Guideline]) -> Evaluation:
         """Decide the standing of every therapy for the patient by each guideline.
@@ -136,10 +139,8 @@ class ReferenceEngine:
         chosen = _cover(concerned, lambda t: any(g.exhausted in option_types[t.iri] for g in scopes))
         if not chosen:
             return frozenset()
-        window = knowledge.longest_wash_out_days
-        recent = tuple(m for m in facts.medications if m.days_since_last is None or m.days_since_last <= window)
-        deciding = replace(facts, courses=(), judgements=(), medications=recent)
-        asked = patient_axioms(knowledge, deciding, Reading.of(policy), chosen)
+        without_trials = replace(self._within_window(facts), courses=(), judgements=())
+        asked = patient_axioms(knowledge, without_trials, Reading.of(policy), chosen)
         for guideline in scopes:
             asked.graph.add((asked.patient, RDF.type, guideline.scope))
             for therapy in chosen:
@@ -150,6 +151,12 @@ class ReferenceEngine:
         types = self._types(self._reason(self._closing + asked.graph))
         eligible = {g.eligible for g in scopes}
         return frozenset(s for t in chosen if eligible & types[asked.options[t.iri]] for s in concerned[t])
+
+    def _within_window(self, facts: PatientFacts) -> PatientFacts:
+        """The facts without the medications that ended before the longest wash-out that any statement asks about."""
+        window = self.knowledge.longest_wash_out_days
+        recent = tuple(m for m in facts.medications if m.days_since_last is None or m.days_since_last <= window)
+        return replace(facts, medications=recent)
 
     def _reason(self, axioms: Graph) -> Inference:
         inference = reason(axioms, deadline_seconds=self.deadline_seconds)
@@ -192,8 +199,14 @@ class ReferenceEngine:
             for kind in (guideline.recommended_against, guideline.exhausted):
                 probes.option(kind)
         tried = tuple(t for t in self.knowledge.therapies if t.iri in linked)
-        documented = patient_axioms(self.knowledge, facts, Reading.DOCUMENTED, tried)
-        inference = self._reason(self._refuting + documented.graph + probes.graph)
+        documented = patient_axioms(self.knowledge, self._within_window(facts), Reading.DOCUMENTED, tried)
+        axioms = self._refuting
+        if groups_are_decided(self.knowledge, facts):
+            axioms = self._trials
+            for step in self._option_steps:
+                truth = step if step in patient_types else _complement(documented.graph, step)
+                documented.graph.add((documented.patient, RDF.type, truth))
+        inference = self._reason(axioms + documented.graph + probes.graph)
         types = self._types(inference)
         patient = {key for key, probe in probes.patient_probes.items() if probe in types[documented.patient]}
         options = {

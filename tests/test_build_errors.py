@@ -58,7 +58,9 @@ def test_turtle_that_does_not_parse_is_named_with_its_line(edit: Edit, tmp_path:
 
 
 def test_an_individual_of_two_disjoint_classes_is_named(edit: Edit, tmp_path: Path) -> None:
-    folder = edit("references.ttl", "\nnxl:refNobody a nxl:Patient, nxl:Finding ; rdfs:label 'nobody' .\n")
+    folder = edit(
+        "references.ttl", "\nnxl:refNobody a owl:NamedIndividual, nxl:Patient, nxl:Finding ; rdfs:label 'nobody' .\n"
+    )
     with pytest.raises(InconsistentOntology) as caught:
         build(folder, tmp_path / "build")
     assert caught.value.place == str(folder / "references.ttl")
@@ -193,28 +195,45 @@ def pigeons(count: int) -> Graph:
     return Graph().parse(data="\n".join(lines), format="turtle")
 
 
-def programs_marked(mark: str) -> set[str]:
-    """The programs of all processes that were started with `mark` in their environment."""
+def workers_marked(mark: str) -> set[int]:
+    """The processes that were started with `mark` in their environment."""
+    return {number for number, folder in processes() if mark.encode() in content(folder / "environ")}
+
+
+def programs_of(sessions: set[int]) -> set[str]:
+    """The programs of all processes in the sessions that these processes lead."""
     found = set()
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            if mark.encode() in (folder / "environ").read_bytes():
-                found.add(Path((folder / "cmdline").read_bytes().split(b"\0")[0].decode()).name)
-        except OSError:  # it ended meanwhile, or is not ours
-            continue
+    for _, folder in processes():
+        fields = content(folder / "stat").rpartition(b")")[2].split()
+        if fields and int(fields[3]) in sessions and fields[0] != b"Z":
+            found.add(Path(content(folder / "cmdline").split(b"\0")[0].decode()).name)
     return found
+
+
+def processes() -> list[tuple[int, Path]]:
+    return [(int(folder.name), folder) for folder in Path("/proc").glob("[0-9]*")]
+
+
+def content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:  # the process ended meanwhile, or is not ours
+        return b""
 
 
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="reads the process table of Linux")
 def test_the_deadline_ends_the_reasoner_and_its_java(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The worker leads a session of its own, and Java runs in it."""
     mark = f"nextline-test-{uuid.uuid4()}"
     monkeypatch.setenv("NEXTLINE_TEST_MARK", mark)
+    workers: set[int] = set()
     seen: set[str] = set()
     ended = threading.Event()
 
     def watch() -> None:
         while not ended.wait(0.1):
-            seen.update(programs_marked(mark))
+            workers.update(workers_marked(mark))
+            seen.update(programs_of(workers))
 
     watcher = threading.Thread(target=watch)
     watcher.start()
@@ -230,6 +249,6 @@ def test_the_deadline_ends_the_reasoner_and_its_java(monkeypatch: pytest.MonkeyP
     assert "java" in seen, "Java was running before the deadline"
     patience = threading.Event()
     until = time.monotonic() + 10
-    while programs_marked(mark) and time.monotonic() < until:
+    while programs_of(workers) and time.monotonic() < until:
         patience.wait(0.05)
-    assert not programs_marked(mark)
+    assert not programs_of(workers)
