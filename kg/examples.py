@@ -12,6 +12,7 @@ from typing import Any
 from rdflib import DCTERMS, OWL, RDF, Graph, Literal, URIRef
 
 from kg.abox import Reading, patient_axioms
+from kg.canonical import content_hash
 from kg.errors import InvalidRecord, NotWritable
 from kg.knowledge import Knowledge
 from kg.namespaces import CLOSURE_IRI, NXL, ROOT_IRI
@@ -72,13 +73,15 @@ def example_axioms(knowledge: Knowledge, example: Example) -> Graph:
 
 
 def write_examples(sources: Sources) -> tuple[Path, ...]:
-    """Write the OWL file of every example beside its request. Raises NotWritable, InvalidRecord."""
+    """Write the OWL file of every example whose meaning changed, and return those files. Raises NotWritable, InvalidRecord."""
     knowledge = Knowledge(sources.graph)
     written = []
     for example in read_examples(sources.folder):
         path = sources.folder / "examples" / f"{example.id}.ttl"
-        _write(path, example_axioms(knowledge, example).serialize(format="turtle"))
-        written.append(path)
+        axioms = example_axioms(knowledge, example)
+        if not path.is_file() or content_hash(read_module(path).graph) != content_hash(axioms):
+            _write(path, axioms.serialize(format="turtle"))
+            written.append(path)
     return tuple(written)
 
 

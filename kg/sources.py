@@ -85,7 +85,7 @@ def read_module(path: Path) -> Module:
     try:
         graph.parse(data=text, format="turtle")
     except BadSyntax as error:
-        line = getattr(error, "lines", 0) + 1
+        line = _line(error)
         raise OntologySyntaxError(
             f"{path}:{line}",
             f"the file is not valid Turtle ({_reason(error)}).",
@@ -136,6 +136,13 @@ def load_sources(folder: Path, root: URIRef = ROOT_IRI) -> Sources:
         modules[iri] = module
         waiting.extend((imported, path) for imported in module.imports)
     return Sources(folder, tuple(modules[iri] for iri in sorted(modules)))
+
+
+def _line(error: BadSyntax) -> int:
+    """The line of a syntax error, from 1; the parser's own count is off once it has looked ahead."""
+    text, offset = getattr(error, "_str", b""), getattr(error, "_i", 0)
+    before = text[:offset]
+    return int(before.count(b"\n" if isinstance(before, bytes) else "\n")) + 1
 
 
 def _reason(error: BadSyntax) -> str:

