@@ -16,7 +16,7 @@ from kg.canonical import content_hash
 from kg.checks import check_statements
 from kg.clashes import consistency_error, unsatisfiable_error
 from kg.errors import BuildNotFound, NotWritable
-from kg.examples import example_graph, example_verdicts, stored_verdicts
+from kg.examples import example_graph, example_verdicts, examples_hash, stored_verdicts
 from kg.knowledge import Knowledge
 from kg.namespaces import GRAPH, ROOT_IRI
 from kg.reasoner import Inference, reason
@@ -24,7 +24,7 @@ from kg.reference import ReferenceEngine
 from kg.sources import Sources, load_sources
 from kg.taxonomy import Taxonomy
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST = "manifest.json"
 _NOTHING = str(OWL.Nothing)
 Report = Callable[[str], None]
@@ -41,6 +41,7 @@ class Manifest:
     format: int
     version_iri: str
     content_hash: str
+    examples_hash: str
     software_version: str
     graphs: dict[str, int]
 
@@ -126,6 +127,7 @@ def build(
         FORMAT,
         str(asserted.value(ROOT_IRI, OWL.versionIRI)),
         source_hash,
+        examples_hash(ontology),
         software_version(),
         {
             str(GRAPH[name]): len(graph)
@@ -155,6 +157,7 @@ def is_current(ontology: Path, target: Path) -> bool:
         return False
     return (
         manifest.content_hash == content_hash(load_sources(ontology).graph)
+        and manifest.examples_hash == examples_hash(ontology)
         and manifest.software_version == software_version()
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -78,9 +79,10 @@ def write_examples(sources: Sources) -> tuple[Path, ...]:
     written = []
     for example in read_examples(sources.folder):
         path = sources.folder / "examples" / f"{example.id}.ttl"
-        axioms = example_axioms(knowledge, example)
-        if not path.is_file() or content_hash(read_module(path).graph) != content_hash(axioms):
-            _write(path, axioms.serialize(format="turtle"))
+        text = example_axioms(knowledge, example).serialize(format="turtle")
+        meaning = content_hash(Graph().parse(data=text, format="turtle"))
+        if not path.is_file() or content_hash(read_module(path).graph) != meaning:
+            _write(path, text)
             written.append(path)
     return tuple(written)
 
@@ -94,6 +96,14 @@ def write_verdicts(engine: ReferenceEngine, ontology: Path, source_hash: str, re
     path = ontology / "examples" / VERDICTS
     _write(path, graph.serialize(format="turtle"))
     return path
+
+
+def examples_hash(ontology: Path) -> str:
+    """SHA-256 over the files of the examples, so that a build knows when it is out of date."""
+    digest = hashlib.sha256()
+    for path in sorted((ontology / "examples").glob("*.ttl")):
+        digest.update(path.name.encode("utf-8") + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()
 
 
 def example_graph(ontology: Path) -> Graph:
