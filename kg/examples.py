@@ -10,7 +10,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from rdflib import DCTERMS, OWL, RDF, Graph, Literal, URIRef
+from rdflib import DCTERMS, OWL, RDF, RDFS, Graph, Literal, URIRef
 
 from kg.abox import Reading, patient_axioms
 from kg.canonical import content_hash
@@ -64,7 +64,9 @@ def example_axioms(knowledge: Knowledge, example: Example) -> Graph:
     """The example as an ontology of its own: the patient under the policy of the request, importing root and closure."""
     read = read_record(knowledge, Vocabulary(knowledge), example.request, _DAY)
     reading = Reading.of(example.request.unreported_findings)
-    graph = patient_axioms(knowledge, read.facts, reading, base=example.base).graph
+    axioms = patient_axioms(knowledge, read.facts, reading, base=example.base)
+    graph = axioms.graph
+    graph.add((axioms.patient, RDFS.label, Literal(example.title, lang="en")))
     iri = URIRef(example.base.rstrip("/"))
     graph.add((iri, RDF.type, OWL.Ontology))
     graph.add((iri, OWL.imports, ROOT_IRI))

@@ -140,9 +140,9 @@ def load_sources(folder: Path, root: URIRef = ROOT_IRI) -> Sources:
 
 def _line(error: BadSyntax) -> int:
     """The line of a syntax error, from 1; the parser's own count is off once it has looked ahead."""
-    text, offset = getattr(error, "_str", b""), getattr(error, "_i", 0)
-    before = text[:offset]
-    return int(before.count(b"\n" if isinstance(before, bytes) else "\n")) + 1
+    text: bytes = getattr(error, "_str", b"")
+    offset: int = getattr(error, "_i", 0)
+    return text[:offset].count(b"\n") + 1
 
 
 def _reason(error: BadSyntax) -> str:
