@@ -222,12 +222,8 @@ class Conditions:
     def _taken(self, medication: Medication, group: URIRef, windows: list[Node]) -> Judged:
         is_a = self._knowledge.interventions.is_a
         of_group = is_a(medication.substance, group)
-        if not of_group and not is_a(group, medication.substance):
-            shared = self._knowledge.interventions.below(group) & self._knowledge.interventions.below(
-                medication.substance
-            )
-            if not shared:
-                return FALSE
+        if not of_group and self._knowledge.are_disjoint(medication.substance, group):
+            return FALSE
         days = medication.days_since_last
         in_window: Truth = None if days is None else all(self._within(w, days) for w in windows)
         if in_window is False:

@@ -129,6 +129,8 @@ class _AnswerWriter:
         indications.sort(key=lambda s: self.knowledge.individual_rank(s.line))
         first = indications[0] if indications else None
         line = first.line if first else None
+        is_a = self.knowledge.interventions.is_a
+        judged = [j.reason for j in self.facts.judgements if any(is_a(used, j.intervention) for used in therapy.uses)]
         reserved = any(self.knowledge.stated.is_a(s.iri, NXL.ReservedOption) for s in held)
         return {
             "therapy": {"id": local_name(therapy.iri), "iri": str(therapy.iri), "label": self.label(therapy.iri)},
@@ -138,12 +140,14 @@ class _AnswerWriter:
             "guideline": guideline.code,
             "strength": self.knowledge.individual_code(first.strength) if first else None,
             "reserved": reserved,
+            "judgedUnsuitable": judged,
             "because": [self._statement(s) for s in held],
             "whyNot": self._why_not(guideline, therapy, standing, placed),
             "missing": self._missing(guideline, therapy, standing) if status is Status.CONDITIONAL else [],
             "assumedAbsent": self._assumed(therapy),
             "_order": (
                 status.order,
+                bool(judged),
                 reserved,
                 self.knowledge.individual_rank(line),
                 self.knowledge.individual_rank(first.strength if first else None),

@@ -140,6 +140,24 @@ class Knowledge:
                     bounds += [int(str(b)) for f in facets for _, b in self.graph.predicate_objects(f)]
         return max(bounds)
 
+    def are_disjoint(self, one: URIRef, other: URIRef) -> bool:
+        """Whether no intervention can be both: a leaf is of no group but its own, other groups only if it is stated."""
+        if self.taxonomy.is_leaf(one) or self.taxonomy.is_leaf(other):
+            return not (self.taxonomy.is_a(one, other) or self.taxonomy.is_a(other, one))
+        pairs = ((a, b) for a in self.taxonomy.above(one) for b in self.taxonomy.above(other))
+        return any(pair in self._disjoint_pairs for pair in pairs)
+
+    @cached_property
+    def _disjoint_pairs(self) -> frozenset[tuple[URIRef, URIRef]]:
+        pairs = set()
+        for one, other in self.graph.subject_objects(OWL.disjointWith):
+            pairs.add((URIRef(str(one)), URIRef(str(other))))
+        for axiom in self.graph.subjects(RDF.type, OWL.AllDisjointClasses):
+            for head in self.graph.objects(axiom, OWL.members):
+                members = [URIRef(str(m)) for m in self.graph.items(head)]
+                pairs |= {(a, b) for a in members for b in members if a != b}
+        return frozenset(pairs | {(b, a) for a, b in pairs})
+
     def label(self, term: URIRef) -> str:
         """The English label of a term, or its local name."""
         for value in self.graph.objects(term, RDFS.label):

@@ -56,6 +56,7 @@ class _Reader:
         self.as_of = as_of
         self.issues: list[InputIssue] = []
         self.unmapped_substance = False
+        self.unmapped_findings: list[str] = []
 
     def read(self) -> ReadRecord:
         present, absent = self._findings()
@@ -94,17 +95,24 @@ class _Reader:
                     "resolved", place, f"'{entry.code}' resolved on {entry.resolved}; it is not counted as present."
                 )
                 continue
-            term = self.vocabulary.resolve(entry.code, NXL.Finding, f"{place}.code")
-            if isinstance(term, Unmapped):
+            terms: tuple[URIRef, ...] | Unmapped
+            if entry.status == "present":
+                term = self.vocabulary.resolve(entry.code, NXL.Finding, f"{place}.code")
+                terms = term if isinstance(term, Unmapped) else (term,)
+            else:
+                terms = self.vocabulary.resolve_absent(entry.code, NXL.Finding, f"{place}.code")
+            if isinstance(terms, Unmapped):
                 self.issue("unmapped-code", f"{place}.code", f"the code '{entry.code}' is not mapped; it is not used.")
-                if len(self.patient.findings) == 1:
-                    raise InvalidRecord(
-                        f"{place}.code",
-                        f"the only finding, '{entry.code}', is not mapped.",
-                        "Give the pain by an ontology name.",
-                    )
+                self.unmapped_findings.append(f"{place}.code")
                 continue
-            (present if entry.status == "present" else absent).setdefault(term, place)
+            for found in terms:
+                (present if entry.status == "present" else absent).setdefault(found, place)
+        if self.unmapped_findings and not present and not absent:
+            raise InvalidRecord(
+                self.unmapped_findings[0],
+                "the only finding, or each of them, is not mapped.",
+                "Give the pain by an ontology name.",
+            )
         self._fields(present, absent)
         for absent_term, absent_place in absent.items():
             for term, place in present.items():
@@ -144,12 +152,13 @@ class _Reader:
                     f"the unit '{entry.unit}' is not the one of {entry.code}.",
                     f"Give the value in {unit} (UCUM).",
                 )
-            measured = entry.date or self.as_of
+            # An undated value may be old: it never displaces a dated one, and is taken as stale.
+            measured = entry.date or date.min
             if measured > self.as_of:
                 self.issue("future", place, f"'{entry.code}' was measured after {self.as_of}; it is not counted.")
                 continue
             if entry.date is None:
-                self.issue("undated", place, f"'{entry.code}' has no date; it is taken as measured on {self.as_of}.")
+                self.issue("undated", place, f"'{entry.code}' has no date; it may be old and decides nothing.")
             known = latest.get(quantity)
             if known is not None and known[0] == measured and known[1].value != entry.value:
                 raise ContradictoryRecord(
@@ -170,7 +179,7 @@ class _Reader:
 
     def _is_stale(self, quantity: URIRef, measured: date) -> bool:
         limit = self.knowledge.graph.value(quantity, NXL.staleAfterDays)
-        return limit is not None and (self.as_of - measured).days > int(str(limit))
+        return measured == date.min or (limit is not None and (self.as_of - measured).days > int(str(limit)))
 
     # -- courses
 
@@ -315,20 +324,28 @@ class _Reader:
             if entry.started and entry.started > self.as_of:
                 self.issue("future", place, f"'{entry.code}' starts after {self.as_of}; it is not counted.")
                 continue
+            if entry.status == "absent":
+                denied = self.vocabulary.resolve_absent(entry.code, NXL.Intervention, f"{place}.code")
+                if isinstance(denied, Unmapped):
+                    self.issue(
+                        "unmapped-code", f"{place}.code", f"the code '{entry.code}' is not mapped; it is not used."
+                    )
+                    continue
+                for group in denied:
+                    absent.setdefault(group, place)
+                continue
             substance = self.vocabulary.resolve(entry.code, NXL.Intervention, f"{place}.code")
             if isinstance(substance, Unmapped):
                 self.issue(
                     "unmapped-code",
                     f"{place}.code",
-                    f"the code '{entry.code}' is not mapped; medications count as incomplete.",
+                    f"the code '{entry.code}' is not mapped; it may be any substance.",
                 )
                 self.unmapped_substance = True
-            elif entry.status == "absent":
-                absent.setdefault(substance, place)
-            else:
-                stopped = entry.stopped if entry.stopped and entry.stopped <= self.as_of else None
-                days = (self.as_of - stopped).days if stopped else 0
-                medications.setdefault(Medication(substance, days), place)
+                substance = NXL.Substance
+            stopped = entry.stopped if entry.stopped and entry.stopped <= self.as_of else None
+            days = (self.as_of - stopped).days if stopped else 0
+            medications.setdefault(Medication(substance, days), place)
         for course, course_entry in courses:
             for part in course.parts:
                 medication = self._course_medication(part.substance, course_entry)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import date
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
@@ -16,6 +17,7 @@ from kg.facts import Policy, Sex
 Code = Annotated[str, Field(min_length=1, max_length=200)]
 Outcome = Literal["inadequate-relief", "not-tolerated", "lost-effect", "effective", "stopped-other-reason", "unknown"]
 Status = Literal["present", "absent"]
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _LONGEST_COURSE_WEEKS = Decimal(5200)
 
 
@@ -23,13 +25,19 @@ def _number(value: object) -> object:
     """Numbers stay numbers: true is not 1, and a quoted number is refused."""
     if isinstance(value, bool | str):
         raise ValueError("a number is expected here, without quotes")
+    if (
+        isinstance(value, Decimal)
+        and value.is_finite()
+        and (len(value.as_tuple().digits) > 18 or abs(value.adjusted()) > 12)
+    ):
+        raise ValueError("a number of at most 18 digits between 1e-12 and 1e12 is expected here")
     return value
 
 
 def _day(value: object) -> object:
-    if not isinstance(value, str | date):
-        raise ValueError("a date such as 2026-11-22 is expected here")
-    return value
+    if isinstance(value, date) or (isinstance(value, str) and _DATE.fullmatch(value)):
+        return value
+    raise ValueError("a date such as 2026-11-22 is expected here")
 
 
 def _flag(value: object) -> object:
@@ -66,7 +74,7 @@ class MeasurementEntry(_Model):
     """A measured quantity with its UCUM unit."""
 
     code: Code
-    value: Annotated[Decimal, BeforeValidator(_number), Field(allow_inf_nan=False)]
+    value: Number
     unit: Annotated[str, Field(min_length=1, max_length=50)]
     date: Day | None = None
 
@@ -156,8 +164,9 @@ def parse_request(data: bytes | str) -> EligibilityRequest:
     the contract; further problems are counted in the message.
     """
     try:
-        document = json.loads(data, parse_float=Decimal, parse_constant=_refuse_constant, object_pairs_hook=_unique)
-    except UnicodeDecodeError:
+        document = json.loads(data, parse_float=_decimal, parse_constant=_refuse_constant, object_pairs_hook=_unique)
+        json.dumps(document, ensure_ascii=False, default=str).encode("utf-8")  # a lone surrogate is no text
+    except (UnicodeDecodeError, UnicodeEncodeError):
         raise InvalidRecord("body", "the request is not UTF-8.", "Send UTF-8 encoded JSON.") from None
     except json.JSONDecodeError as error:
         raise InvalidRecord(
@@ -189,6 +198,13 @@ def _invalid(error: ValidationError) -> InvalidRecord:
     )
 
 
+def _decimal(text: str) -> Decimal:
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        raise ValueError(f"{text[:40]} is out of the range of numbers") from None
+
+
 def _refuse_constant(name: str) -> object:
     raise ValueError(f"{name} is not a JSON number")
 
@@ -198,5 +214,5 @@ def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
     if len(document) != len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f'the name "{twice}" stands twice in one object')
+        raise ValueError(f"the name {twice!a} stands twice in one object")
     return document

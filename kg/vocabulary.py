@@ -93,6 +93,22 @@ class Vocabulary:
                 return sorted(taxonomy.most_specific(shared))[0]
         return Unmapped(code)
 
+    def resolve_absent(self, code: str, root: URIRef, place: str) -> tuple[URIRef, ...] | Unmapped:
+        """The terms below `root` that the absence of `code` denies; errors as for `resolve`.
+
+        An equal code denies its term, a wider one every term that it covers, a narrower one nothing.
+        """
+        system, colon, value = code.partition(":")
+        systems = {name.upper(): namespace for name, namespace in self.systems.items()}
+        if not colon or system.upper() not in systems:
+            found = self.resolve(code, root, place)
+            return found if isinstance(found, Unmapped) else (found,)
+        foreign = URIRef(systems[system.upper()] + value.strip())
+        branch = self._knowledge.taxonomy.below(root) - {root}
+        graph = self._knowledge.graph
+        denied = {URIRef(str(s)) for p in (*_EQUAL, SKOS.broadMatch) for s in graph.subjects(p, foreign) if s in branch}
+        return tuple(sorted(denied)) if denied else Unmapped(code)
+
     def quantity(self, code: str, place: str) -> URIRef | Unmapped:
         """The data property that a measurement code means; errors as for `resolve`."""
         graph = self._knowledge.graph

@@ -19,6 +19,8 @@ from kg.namespaces import local_name
 from kg.reading import read_record
 from kg.reference import ReferenceEngine
 from kg.request import parse_request
+from kg.sources import Sources
+from kg.verdicts import Status
 from tests.case_format import Names, request_of
 from tests.conftest import Ask
 
@@ -161,8 +163,29 @@ def test_every_section_of_the_guideline_has_patients() -> None:
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.stem}")
-def test_a_case_says_what_it_shows_and_expects_something(path: Path) -> None:
+def test_a_case_says_what_it_shows_in_names_of_the_ontology(
+    path: Path, declared: set[str], stated_names: Names
+) -> None:
     case = read(path)
     assert {"title", "why", "asOf", "unreported", "patient"} <= set(case) <= KEYS | EXPECTATIONS
     assert set(case) & EXPECTATIONS
     assert case["why"].endswith(".")
+    parse_request(json.dumps(request_of(case, stated_names)))
+    for status, who in case.get("expect", {}).items():
+        assert status in set(Status)
+        assert stated_names.options(who)
+    for key in ("because", "not because", "missing", "not missing"):
+        for pattern, named in case.get(key, {}).items():
+            assert stated_names.options([pattern])
+            assert {name for name in named if not name.startswith("patient.")} <= declared
+
+
+@pytest.fixture(scope="module")
+def stated_names(sources: Sources) -> Names:
+    return Names(Knowledge(sources.graph))
+
+
+@pytest.fixture(scope="module")
+def declared(sources: Sources) -> set[str]:
+    """The local names of everything that the ontology describes."""
+    return {local_name(str(term)) for term in sources.graph.subjects()}
