@@ -81,7 +81,7 @@ def test_a_wrong_setting_is_2_and_named() -> None:
 def test_evaluate_prints_a_table_with_reasons(tmp_path: Path, build_option: tuple[str, str]) -> None:
     path = tmp_path / "patient.json"
     path.write_text(json.dumps(RECORD), encoding="utf-8")
-    done = nextline("evaluate", str(path), *build_option)
+    done = nextline("evaluate", str(path), "--policy", "absent", *build_option)
     assert done.returncode == 0, done.stderr
     assert re.match(r"option +line +status +why\n-+ +-+ +-+ +-+\n", done.stdout)
     assert re.search(r"eligible", done.stdout.splitlines()[2])
