@@ -36,8 +36,9 @@ async def eligibility(request: Request) -> Response:
             {"Accept-Post": "application/json"},
         )
     record = _parse(await read_body(request, services.settings.max_body_bytes))
-    engine, today = services.build.engine, date.today()
-    return JSONResponse(await services.reasoner.run(lambda: evaluate(engine, record, today=today)))
+    today = date.today()
+    # The engine is opened with the first request: that, too, takes seconds in which others are to be answered.
+    return JSONResponse(await services.reasoner.run(lambda: evaluate(services.build.engine, record, today=today)))
 
 
 @router.get("/examples", summary="List ready-made requests")

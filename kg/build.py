@@ -12,7 +12,7 @@ from pathlib import Path
 from rdflib import DCTERMS, OWL, RDF, RDFS, VOID, XSD, Graph, Literal, URIRef
 
 from kg import closure
-from kg.canonical import content_hash
+from kg.canonical import canonical_lines, content_hash
 from kg.checks import check_statements
 from kg.clashes import consistency_error, unsatisfiable_error
 from kg.errors import BuildNotFound, NotWritable
@@ -24,7 +24,7 @@ from kg.reference import ReferenceEngine
 from kg.sources import Sources, load_sources
 from kg.taxonomy import Taxonomy
 
-FORMAT = 2
+FORMAT = 3
 MANIFEST = "manifest.json"
 _NOTHING = str(OWL.Nothing)
 Report = Callable[[str], None]
@@ -144,7 +144,7 @@ def build(
         ("meta", meta),
         ("closure", closure.generate_graph(sources)),
     ):
-        _write(target / f"{name}.nt", "".join(sorted(graph.serialize(format="nt").splitlines(keepends=True))))
+        _write(target / f"{name}.nt", "".join(canonical_lines(graph)))
     _write(target / MANIFEST, json.dumps(asdict(manifest), indent=2, sort_keys=True) + "\n")
     return manifest
 
@@ -188,15 +188,22 @@ def classify(sources: Sources, asserted: Graph, deadline_seconds: float) -> Grap
     impossible = sorted({s for s, _, o in inference.triples if o == _NOTHING and s != _NOTHING})
     if impossible:
         raise unsatisfiable_error(sources, [URIRef(c) for c in impossible])
-    return _graph_of(inference)
+    return _inferred(inference, Taxonomy.of(asserted))
 
 
-def _graph_of(inference: Inference) -> Graph:
+def _inferred(inference: Inference, stated: Taxonomy) -> Graph:
+    """What was inferred, told in one way: the reasoner names any one of several equivalent classes, we name them all."""
+    hierarchy = stated.extended(Taxonomy.edges_of(inference.triples))
     graph = Graph()
-    for triple in inference.triples:
-        subject, predicate, target = map(URIRef, triple)
-        if subject != target and predicate in (RDFS.subClassOf, OWL.equivalentClass, RDF.type):
-            graph.add((subject, predicate, target))
+    for term in stated.classes:
+        equals = (hierarchy.above(term) & hierarchy.below(term)) - {term}
+        direct = hierarchy.most_specific(hierarchy.above(term) - equals - {term})
+        graph += ((term, OWL.equivalentClass, c) for c in equals)
+        graph += ((term, RDFS.subClassOf, c) for c in direct if not stated.is_a(term, c))
+    for individual, predicate, target in inference.triples:
+        if predicate == str(RDF.type):
+            types = (c for c in hierarchy.above(URIRef(target)) if c != OWL.Thing)
+            graph += ((URIRef(individual), RDF.type, c) for c in types)
     return graph
 
 

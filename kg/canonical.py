@@ -17,5 +17,9 @@ def content_hash(graph: Graph) -> str:
     >>> content_hash(a) == content_hash(b)
     True
     """
-    lines = canonical_quads(graph.serialize(format="nt", encoding="utf-8"))
-    return hashlib.sha256("".join(lines).encode("utf-8")).hexdigest()
+    return hashlib.sha256("".join(canonical_lines(graph)).encode("utf-8")).hexdigest()
+
+
+def canonical_lines(graph: Graph) -> list[str]:
+    """The sorted canonical N-Quads (RDFC-1.0) of `graph`, a line each; being of one graph, they are N-Triples too."""
+    return canonical_quads(graph.serialize(format="nt", encoding="utf-8"))

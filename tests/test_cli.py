@@ -190,7 +190,7 @@ def test_an_answer_shows_use_input_issues_and_notice() -> None:
                 "because": [{"kind": "indication", "text": "It is.", "source": None, "locator": ""}],
             }
         ],
-        "inputIssues": [{"place": "patient.findings[1]", "problem": "The code is not mapped."}],
+        "inputIssues": [{"place": "patient.findings[1]", "message": "The code is not mapped."}],
         "knowledge": {"versionIri": "v", "contentHash": "0123456789abcdef"},
         "asOf": "2026-11-22",
         "notice": "It replaces none.",
