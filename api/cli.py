@@ -30,7 +30,6 @@ from kg.errors import (
     ReasonerTimeout,
     UnknownQuery,
 )
-from kg.evaluation import evaluate
 from kg.facts import Policy
 from kg.queries import list_queries, load_query, run
 from kg.request import parse_request
@@ -108,11 +107,7 @@ def _closure(options: argparse.Namespace, settings: Settings) -> int:
 
 
 def _write_examples(options: argparse.Namespace, settings: Settings) -> int:
-    sources = load_sources(settings.ontology)
-    kg.examples.write_examples(sources)
-    if options.verdicts:
-        ready = _current_build(settings)
-        kg.examples.write_verdicts(ready.engine, settings.ontology, ready.manifest.content_hash, _report)
+    kg.examples.write_examples(load_sources(settings.ontology))
     _report(f"The examples in {settings.ontology / 'examples'} are up to date.")
     return OK
 
@@ -121,7 +116,7 @@ def _evaluate(options: argparse.Namespace, settings: Settings) -> int:
     request = parse_request(_read(options.patient))
     if options.policy:
         request = request.model_copy(update={"unreported_findings": Policy(options.policy)})
-    answer = evaluate(_current_build(settings).engine, request, today=date.today())
+    answer = _current_build(settings).answerer.answer(request, today=date.today(), explain_as_tree=options.tree)
     print(json.dumps(answer, indent=2, ensure_ascii=False) if options.json else answer_text(answer, _width()))
     return OK
 
@@ -248,15 +243,13 @@ def _parser() -> argparse.ArgumentParser:
 
     add_build(add("build", _build, "load, check and reason over the ontology, and write the graphs"))
     add("closure", _closure, "write the closure module of the ontology anew")
-    examples_ = add("examples", _write_examples, "write the example patients of the ontology anew")
-    examples_.add_argument(
-        "--verdicts", action="store_true", help="also evaluate them and write their verdicts (minutes)"
-    )
+    add("examples", _write_examples, "write the example patients of the ontology anew")
 
     evaluate_ = add("evaluate", _evaluate, "say which options are open to a patient, and why")
     evaluate_.add_argument(
         "patient", metavar="PATIENT.json", help="the request as the API takes it; - reads standard input"
     )
+    evaluate_.add_argument("--tree", action="store_true", help="with --json: explain each reason as a tree")
     evaluate_.add_argument("--json", action="store_true", help="print the whole answer as JSON")
     evaluate_.add_argument(
         "--policy",

@@ -14,8 +14,7 @@ from api.bodies import media_type, read_body
 from api.examples import find_example, read_examples
 from api.problems import RequestProblem
 from api.services import services_of
-from kg.errors import InvalidRecord
-from kg.evaluation import evaluate
+from kg.errors import InvalidParameter, InvalidRecord
 from kg.request import EligibilityRequest, parse_request
 
 router = APIRouter(prefix="/v1/eligibility", tags=["Eligibility"])
@@ -23,7 +22,7 @@ router = APIRouter(prefix="/v1/eligibility", tags=["Eligibility"])
 
 @router.post("", include_in_schema=False)
 async def eligibility(request: Request) -> Response:
-    """Evaluate a patient record; takes seconds, while other requests are answered."""
+    """Evaluate a patient record."""
     services = services_of(request)
     kind = media_type(request)
     if kind and kind != "application/json" and not kind.endswith("+json"):
@@ -36,9 +35,8 @@ async def eligibility(request: Request) -> Response:
             {"Accept-Post": "application/json"},
         )
     record = _parse(await read_body(request, services.settings.max_body_bytes))
-    today = date.today()
-    # The engine is opened with the first request: that, too, takes seconds in which others are to be answered.
-    return JSONResponse(await services.reasoner.run(lambda: evaluate(services.build.engine, record, today=today)))
+    as_tree = _explain_as_tree(request)
+    return JSONResponse(services.build.answerer.answer(record, today=date.today(), explain_as_tree=as_tree))
 
 
 @router.get("/examples", summary="List ready-made requests")
@@ -56,6 +54,13 @@ def examples(request: Request) -> dict[str, Any]:
 def example(request: Request, id_: str) -> dict[str, Any]:
     """The body for POST /v1/eligibility."""
     return find_example(services_of(request).settings.ontology, id_).request
+
+
+def _explain_as_tree(request: Request) -> bool:
+    wanted = request.query_params.get("explain", "flat")
+    if wanted not in ("flat", "tree"):
+        raise InvalidParameter("explain", f"'{wanted[:40]}' is not a way to explain.", "Use flat or tree.")
+    return wanted == "tree"
 
 
 def _parse(body: bytes) -> EligibilityRequest:

@@ -180,7 +180,7 @@ class _Writer:
         if self.reading is Reading.OPEN:
             return frozenset()
         kept = self.knowledge.never_assumed_absent if self.reading is Reading.ASSUMED else frozenset()
-        return self.knowledge.deniable_findings(self.facts.present, kept)
+        return self.knowledge.deniable_findings((*self.facts.present, *self.facts.possible), kept)
 
     def state_measurements(self) -> None:
         reported = {m.quantity for m in self.facts.measurements}
@@ -206,15 +206,13 @@ class _Writer:
                 )
             self.graph.add((self.patient, NXL.takes, iri))
             medications.append(iri)
-        for substance in self.facts.absent_medications:
-            if not self._is_taken(substance):
-                self.type_patient(self.complement(self.some(NXL.takes, self.some(NXL.ofSubstance, substance))))
+        for group in self.facts.absent_medications:
+            recent = self.some(NXL.daysSinceLast, self.integer_at_most(self.knowledge.wash_out_days(group)))
+            of_group = self.boolean(OWL.intersectionOf, [self.some(NXL.ofSubstance, group), recent])
+            self.type_patient(self.complement(self.some(NXL.takes, of_group)))
         if self.closed and (self.facts.medications_complete or self.reading is not Reading.OPEN):
             self.type_patient(self.at_most(NXL.takes, len(medications), NXL.Medication))
             self.all_different(medications)
-
-    def _is_taken(self, group: URIRef) -> bool:
-        return any(self.knowledge.interventions.is_a(m.substance, group) for m in self.facts.medications)
 
     def state_courses(self) -> list[tuple[URIRef, Course]]:
         courses = []
@@ -267,10 +265,10 @@ class _Writer:
                     self.graph.add((iri, property_, Literal(value)))
             parts.append(iri)
             self._parts.append((iri, part))
-        if self.closed:
+        if self.closed or course.some_part_was_not_tolerated:
             self.graph.add((course_iri, RDF.type, self.at_most(NXL.hasCoursePart, len(parts), NXL.CoursePart)))
         self.all_different(parts)
-        if course.outcome == "not-tolerated" and all(p.not_tolerated is None for p in course.parts):
+        if course.some_part_was_not_tolerated:
             self.graph.add((course_iri, RDF.type, self.some(NXL.hasCoursePart, NXL.PartNotTolerated)))
 
     def state_options(

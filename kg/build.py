@@ -12,19 +12,23 @@ from pathlib import Path
 from rdflib import DCTERMS, OWL, RDF, RDFS, VOID, XSD, Graph, Literal, URIRef
 
 from kg import closure
+from kg.answer import Answerer
 from kg.canonical import canonical_lines, content_hash
 from kg.checks import check_statements
 from kg.clashes import consistency_error, unsatisfiable_error
+from kg.compiled import CompiledEngine
+from kg.compiler import compile_program
 from kg.errors import BuildNotFound, NotWritable
-from kg.examples import example_graph, example_verdicts, examples_hash, stored_verdicts
+from kg.examples import example_graph, example_verdicts, examples_hash
 from kg.knowledge import Knowledge
 from kg.namespaces import GRAPH, ROOT_IRI
+from kg.program import read_program, write_program
 from kg.reasoner import Inference, reason
 from kg.reference import ReferenceEngine
 from kg.sources import Sources, load_sources
 from kg.taxonomy import Taxonomy
 
-FORMAT = 3
+FORMAT = 4
 MANIFEST = "manifest.json"
 _NOTHING = str(OWL.Nothing)
 Report = Callable[[str], None]
@@ -67,11 +71,16 @@ class Build:
         return Knowledge(asserted, classified(asserted, inferred))
 
     @cached_property
-    def engine(self) -> ReferenceEngine:
-        """The reference engine over this build, with the deadline that the build was opened with."""
+    def answerer(self) -> Answerer:
+        """What answers requests from this build, by its compiled program."""
         version = {"versionIri": self.manifest.version_iri, "contentHash": self.manifest.content_hash}
+        return Answerer(CompiledEngine(self.knowledge, read_program(self.folder)), version)
+
+    @cached_property
+    def reference(self) -> ReferenceEngine:
+        """The reference engine over this build, with the deadline that the build was opened with."""
         closed = _read(self.folder / "closure.nt")
-        return ReferenceEngine(self.knowledge, closed, version=version, deadline_seconds=self.deadline_seconds)
+        return ReferenceEngine(self.knowledge, closed, deadline_seconds=self.deadline_seconds)
 
 
 def software_version() -> str:
@@ -88,12 +97,8 @@ def build(
     *,
     deadline_seconds: float = 120,
     report: Report = silent,
-    evaluate_examples: bool = False,
 ) -> Manifest:
-    """Build the knowledge graph of `ontology` into the folder `target`.
-
-    The verdicts of the example patients come from the ontology folder if they were made from these sources; else the
-    graph holds none, unless `evaluate_examples` asks to make them anew, some ten seconds each.
+    """Build the knowledge graph and the program of `ontology` into the folder `target`.
 
     Raises the ontology errors of kg.errors (syntax, imports, stale closure, unsupported axiom, inconsistency,
     unsatisfiable class), ReasonerTimeout, and NotWritable.
@@ -107,22 +112,14 @@ def build(
     _make_folder(target)
     report("classifying with HermiT")
     inferred = classify(sources, asserted, deadline_seconds)
-    report("reading the example patients")
-    examples = example_graph(ontology)
+    report("compiling the program")
+    knowledge = Knowledge(asserted, classified(asserted, inferred))
+    program = compile_program(
+        knowledge, {term: module.path.name for module in sources.modules for term in module.terms}
+    )
+    report("evaluating the example patients")
+    examples = example_graph(ontology) + example_verdicts(CompiledEngine(knowledge, program), ontology)
     source_hash = content_hash(asserted)
-    verdicts = stored_verdicts(ontology, source_hash)
-    if verdicts is None and evaluate_examples:
-        engine = ReferenceEngine(
-            Knowledge(asserted, classified(asserted, inferred)),
-            closure.generate_graph(sources),
-            deadline_seconds=deadline_seconds,
-        )
-        verdicts = example_verdicts(engine, ontology, report)
-    if verdicts is None:
-        report(
-            "the stored verdicts of the examples are of another ontology and are left out (nextline examples --verdicts)"
-        )
-    examples += verdicts or Graph()
     manifest = Manifest(
         FORMAT,
         str(asserted.value(ROOT_IRI, OWL.versionIRI)),
@@ -145,6 +142,7 @@ def build(
         ("closure", closure.generate_graph(sources)),
     ):
         _write(target / f"{name}.nt", "".join(canonical_lines(graph)))
+    write_program(program, target)
     _write(target / MANIFEST, json.dumps(asdict(manifest), indent=2, sort_keys=True) + "\n")
     return manifest
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterator
 
 from rdflib import OWL, RDF, RDFS, XSD, Graph, URIRef
@@ -21,7 +22,14 @@ def check_statements(sources: Sources) -> None:
     """Raise UnsupportedAxiom for the first axiom that breaks a rule, naming its class, its module and the mend."""
     graph = sources.graph
     taxonomy = Taxonomy.of(graph)
-    rules = (_statement_shapes, _indications_name_their_kind, _helpers_only, _no_cycles, _decimal_facets)
+    rules = (
+        _everything_is_declared,
+        _statement_shapes,
+        _indications_name_their_kind,
+        _helpers_only,
+        _no_cycles,
+        _decimal_facets,
+    )
     for rule in rules:
         for term, problem, mend in rule(graph, taxonomy):
             module = sources.module_of(term)
@@ -30,6 +38,24 @@ def check_statements(sources: Sources) -> None:
 
 
 Finding = tuple[URIRef, str, str]
+
+
+def _everything_is_declared(graph: Graph, _: Taxonomy) -> Iterator[Finding]:
+    """A mistyped name would be a new term that nothing is, so that what it forbids would be allowed."""
+    declared = {s for s in graph.subjects(RDF.type, None) if isinstance(s, URIRef)}
+    headers = set(graph.subjects(RDF.type, OWL.Ontology))
+    for subject, predicate, target in sorted(graph):
+        if subject in headers:
+            continue
+        for term in (subject, predicate, target):
+            if isinstance(term, URIRef) and term.startswith(NXL) and term not in declared:
+                near = difflib.get_close_matches(local_name(term), map(local_name, declared), n=1)
+                owner = subject if isinstance(subject, URIRef) and subject in declared else _owner(graph, subject)
+                yield (
+                    owner,
+                    f"the term '{local_name(term)}' is used and declared in no module.",
+                    f"Did you mean {near[0]}? Else declare it." if near else "Declare it, or mend its name.",
+                )
 
 
 def _statement_shapes(graph: Graph, taxonomy: Taxonomy) -> Iterator[Finding]:

@@ -15,7 +15,7 @@ from kg.canonical import content_hash
 from kg.errors import NotWritable, StaleClosure
 from kg.namespaces import CLOSURE_IRI, NXL, local_name
 from kg.sources import Sources, read_module
-from kg.statements import branches, conjuncts, read_statements
+from kg.statements import branches, read_statements
 from kg.taxonomy import Taxonomy
 from kg.therapies import WholeClassTherapy, read_therapies, read_whole_class_therapies
 
@@ -25,9 +25,9 @@ _PREFIXES = f"""@prefix nxl: <{NXL}> .
 @prefix owl: <{OWL}> .
 @prefix rdfs: <{RDFS}> .
 @prefix dcterms: <http://purl.org/dc/terms/> .
+@prefix vann: <http://purl.org/vocab/vann/> .
 """
 _OPEN = frozenset({NXL.Patient, NXL.TherapyCourse, NXL.CoursePart})
-_CARRIED_TO_MEMBERS = (NXL.ContraindicatedOption, NXL.JudgedUnsuitableOption, NXL.UnusableOption)
 
 
 def generate(sources: Sources) -> str:
@@ -81,30 +81,17 @@ def write(sources: Sources) -> Path:
 
 
 def check(sources: Sources) -> None:
-    """Raise StaleClosure unless the committed closure module was generated from exactly these modules."""
+    """Raise StaleClosure unless the committed closure module is what these modules generate."""
     path = sources.folder / FILE_NAME
     mend = "Run `nextline closure` and commit the file that it writes."
     if not path.is_file():
         raise StaleClosure(str(path), "there is no closure module.", mend)
-    stated = read_module(path).graph.value(CLOSURE_IRI, NXL.sourceHash)
+    module = read_module(path)
+    stated = module.graph.value(CLOSURE_IRI, NXL.sourceHash)
     if stated is None or str(stated) != content_hash(sources.graph):
         raise StaleClosure(str(path), "the closure was generated from other modules than those beside it.", mend)
-
-
-def option_steps(graph: Graph, taxonomy: Taxonomy) -> frozenset[URIRef]:
-    """The branches of steps that hold through an option: the group impossible, judged unsuitable or unusable."""
-    return frozenset(
-        c
-        for c in _guideline_conditions(graph, taxonomy)
-        if any(graph.value(part, OWL.onProperty) == NXL.hasOption for part in conjuncts(graph, c))
-    )
-
-
-def undeciding_of_trials(graph: Graph, taxonomy: Taxonomy) -> frozenset[URIRef]:
-    """The defined classes that play no part in whether trials spend a step or close an option."""
-    statements = {c for c in taxonomy.below(NXL.TherapyOption) if (c, NXL.statement, None) in graph}
-    decided = {c for top in (NXL.RecommendedAgainstOption, NXL.ExhaustedOption) for c in taxonomy.below(top)}
-    return frozenset(statements - decided) | option_steps(graph, taxonomy) | _eligible_classes(graph)
+    if content_hash(module.graph) != content_hash(generate_graph(sources)):
+        raise StaleClosure(str(path), "the closure is not the one that the modules generate.", mend)
 
 
 def undeciding_classes(graph: Graph, taxonomy: Taxonomy) -> frozenset[URIRef]:
@@ -125,6 +112,10 @@ def _header(source_hash: str) -> str:
     owl:imports <{str(NXL).rstrip("/")}> ;
     dcterms:title "Nextline closure"@en ;
     dcterms:description "What open-world OWL cannot know, generated from the authored modules."@en ;
+    owl:versionIRI <{CLOSURE_IRI}/{source_hash[:12]}> ;
+    owl:versionInfo "{source_hash[:12]}" ;
+    vann:preferredNamespacePrefix "nxl" ;
+    vann:preferredNamespaceUri "{NXL}" ;
     dcterms:license <https://creativecommons.org/licenses/by/4.0/> ;
     dcterms:creator "The Nextline project"@en ;
     nxl:sourceHash "{source_hash}" .
@@ -246,13 +237,12 @@ def _member_covers(helpers: tuple[WholeClassTherapy, ...]) -> Iterator[str]:
 
 
 def _member_projections(helpers: tuple[WholeClassTherapy, ...]) -> Iterator[str]:
-    """What closes a whole class closes each of its members."""
+    """What makes a whole class unusable makes each of its members so, for reasons that may differ from member to member."""
     for helper in helpers:
-        for kind in _CARRIED_TO_MEMBERS:
-            whole = f"[ a owl:Class ; owl:intersectionOf ( {_name(helper.iri)} {_name(kind)} ) ]"
-            for member in helper.members:
-                part = f"[ a owl:Class ; owl:intersectionOf ( {_name(member.iri)} {_name(kind)} ) ]"
-                yield f"{whole} rdfs:subClassOf {_some('forPatient', _some('hasOption', part))} ."
+        whole = f"[ a owl:Class ; owl:intersectionOf ( {_name(helper.iri)} nxl:UnusableOption ) ]"
+        for member in helper.members:
+            part = f"[ a owl:Class ; owl:intersectionOf ( {_name(member.iri)} nxl:UnusableOption ) ]"
+            yield f"{whole} rdfs:subClassOf {_some('forPatient', _some('hasOption', part))} ."
 
 
 def _parse(blocks: Iterable[str]) -> Graph:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -14,20 +14,18 @@ from rdflib import DCTERMS, OWL, RDF, RDFS, Graph, Literal, URIRef
 
 from kg.abox import Reading, patient_axioms
 from kg.canonical import content_hash
+from kg.compiled import CompiledEngine
 from kg.errors import InvalidRecord, NotWritable
 from kg.knowledge import Knowledge
-from kg.namespaces import CLOSURE_IRI, NXL, ROOT_IRI
+from kg.namespaces import CLOSURE_IRI, NXL, ROOT_IRI, local_name
 from kg.reading import read_record
-from kg.reference import ReferenceEngine
 from kg.request import EligibilityRequest, parse_request
 from kg.sources import Sources, read_module
+from kg.verdicts import Status
 from kg.vocabulary import Vocabulary
 
-VERDICTS = "verdicts.ttl"
-_VERDICTS_IRI = URIRef("https://w3id.org/nextline/examples/verdicts")
 # Examples state their as-of date; this stands in where one does not, so that the files never depend on the day.
 _DAY = date(2026, 1, 1)
-Report = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,21 +87,10 @@ def write_examples(sources: Sources) -> tuple[Path, ...]:
     return tuple(written)
 
 
-def write_verdicts(engine: ReferenceEngine, ontology: Path, source_hash: str, report: Report) -> Path:
-    """Evaluate every example and write what was inferred, with the hash of the sources. Raises NotWritable."""
-    graph = example_verdicts(engine, ontology, report)
-    graph.bind("nxl", NXL)
-    graph.add((_VERDICTS_IRI, RDF.type, OWL.Ontology))
-    graph.add((_VERDICTS_IRI, NXL.sourceHash, Literal(source_hash)))
-    path = ontology / "examples" / VERDICTS
-    _write(path, graph.serialize(format="turtle"))
-    return path
-
-
 def examples_hash(ontology: Path) -> str:
     """SHA-256 over the files of the examples, so that a build knows when it is out of date."""
     digest = hashlib.sha256()
-    for path in sorted((ontology / "examples").glob("*.ttl")):
+    for path in sorted((ontology / "examples").glob("*.*")):
         digest.update(path.name.encode("utf-8") + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()
 
@@ -112,41 +99,31 @@ def example_graph(ontology: Path) -> Graph:
     """The axioms of all example files, without verdicts."""
     graph = Graph()
     for path in sorted((ontology / "examples").glob("*.ttl")):
-        if path.name != VERDICTS:
-            graph += read_module(path).graph
+        graph += read_module(path).graph
     return graph
 
 
-def stored_verdicts(ontology: Path, source_hash: str) -> Graph | None:
-    """The committed verdicts if they were made from sources with this hash, else None."""
-    path = ontology / "examples" / VERDICTS
-    if not path.is_file():
-        return None
-    graph = read_module(path).graph
-    return graph if (_VERDICTS_IRI, NXL.sourceHash, Literal(source_hash)) in graph else None
-
-
-def example_verdicts(engine: ReferenceEngine, ontology: Path, report: Report) -> Graph:
-    """The status and the inferred statements of every option of every example."""
+def example_verdicts(engine: CompiledEngine, ontology: Path) -> Graph:
+    """The status of every option of every example, the statements that hold for it, and the steps of the patient."""
     graph = Graph()
     knowledge = engine.knowledge
-    examples = read_examples(ontology)
-    for number, example in enumerate(examples, 1):
-        report(f"evaluating example {number} of {len(examples)}: {example.title}")
-        read = read_record(knowledge, engine.vocabulary, example.request, _DAY)
+    vocabulary = Vocabulary(knowledge)
+    for example in read_examples(ontology):
+        facts = read_record(knowledge, vocabulary, example.request, _DAY).facts
         chosen = [knowledge.guidelines[c] for c in (example.request.guidelines or tuple(knowledge.guidelines))]
-        evaluation = engine.evaluate(read.facts, example.request.unreported_findings, chosen)
-        for (code, therapy), standing in evaluation.standings.items():
-            option = URIRef(f"{example.base}option-{str(therapy).rsplit('/', 1)[-1]}")
-            graph.add((option, NXL.status, Literal(standing.status.value)))
-            if standing.status.value == "eligible":
-                graph.add((option, RDF.type, knowledge.guidelines[code].eligible))
-            inferred = evaluation.option_types[therapy]
-            for statement in knowledge.taxonomy.most_specific(inferred & knowledge.statements.keys()):
+        evaluation = engine.evaluate(facts, example.request.unreported_findings, chosen)
+        for guideline, therapy in product(chosen, knowledge.therapies):
+            status = evaluation.standings[guideline.code, therapy.iri].status
+            option = URIRef(f"{example.base}option-{local_name(therapy.iri)}")
+            graph.add((option, NXL.status, Literal(status.value)))
+            if status is Status.ELIGIBLE:
+                graph.add((option, RDF.type, guideline.eligible))
+            for statement in evaluation.held(therapy) & knowledge.statements.keys():
                 graph.add((option, RDF.type, statement))
         patient = URIRef(f"{example.base}patient")
-        for step in evaluation.patient_types & knowledge.statements.keys():
-            graph.add((patient, RDF.type, step))
+        for name in engine.program.classes.keys() & map(str, knowledge.statements):
+            if knowledge.stated.is_a(URIRef(name), NXL.Patient) and evaluation.patient_is(URIRef(name)):
+                graph.add((patient, RDF.type, URIRef(name)))
     return graph
 
 

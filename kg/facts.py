@@ -47,7 +47,7 @@ class Medication:
 
 @dataclass(frozen=True, slots=True)
 class CoursePart:
-    """One intervention of a course. `dose_is_decisive`: the ontology names a therapeutic dose in mg for it."""
+    """One intervention of a course; `not_tolerated` is None when nothing says whether it was tolerated."""
 
     substance: URIRef
     daily_dose_mg: Decimal | None
@@ -70,6 +70,11 @@ class Course:
     is_ongoing: bool | None
     source_index: int
 
+    @property
+    def some_part_was_not_tolerated(self) -> bool:
+        """Whether it was not tolerated and nothing says which part."""
+        return self.outcome == "not-tolerated" and all(part.not_tolerated is None for part in self.parts)
+
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
@@ -81,7 +86,10 @@ class Judgement:
 
 @dataclass(frozen=True, slots=True)
 class PatientFacts:
-    """Everything that the engines may use. Tuples are sorted, so that the order of input never matters."""
+    """Everything that the engines may use. Tuples are sorted, so that the order of input never matters.
+
+    `possible` are findings of which something broader is reported that has no term of its own: they may be there.
+    """
 
     as_of: date
     age_years: Decimal | None
@@ -94,3 +102,4 @@ class PatientFacts:
     medications_complete: bool
     courses: tuple[Course, ...]
     judgements: tuple[Judgement, ...]
+    possible: tuple[URIRef, ...] = ()

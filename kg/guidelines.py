@@ -14,6 +14,7 @@ _ROLES = (
     NXL.indicatedOptionClass,
     NXL.recommendedAgainstOptionClass,
     NXL.exhaustedOptionClass,
+    NXL.inUseOptionClass,
     NXL.eligibleOptionClass,
 )
 
@@ -30,6 +31,7 @@ class Guideline:
     indicated: URIRef
     recommended_against: URIRef
     exhausted: URIRef
+    in_use: URIRef
     eligible: URIRef
     steps: tuple[URIRef, ...]
 
@@ -49,7 +51,7 @@ def read_guidelines(graph: Graph) -> dict[str, Guideline]:
                 f"the guideline lacks {', '.join(absent)}.",
                 "Add the annotation, as the guideline of the seed has it.",
             )
-        scope, indicated, against, exhausted, eligible = (URIRef(str(r)) for r in roles)
+        scope, indicated, against, exhausted, in_use, eligible = (URIRef(str(r)) for r in roles)
         guidelines[str(code)] = Guideline(
             iri=iri,
             code=str(code),
@@ -59,6 +61,7 @@ def read_guidelines(graph: Graph) -> dict[str, Guideline]:
             indicated=indicated,
             recommended_against=against,
             exhausted=exhausted,
+            in_use=in_use,
             eligible=eligible,
             steps=tuple(sorted(URIRef(str(s)) for s in graph.objects(iri, NXL.stepClass))),
         )

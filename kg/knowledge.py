@@ -13,6 +13,21 @@ from kg.statements import Statement, conjuncts, read_statements
 from kg.taxonomy import Taxonomy
 from kg.therapies import Therapy, WholeClassTherapy, read_therapies, read_whole_class_therapies
 
+_KIND_ORDER = (
+    "contraindication",
+    "recommendation-against",
+    "exhaustion",
+    "in-use",
+    "indication",
+    "reservation",
+    "interaction",
+    "dose-adjustment",
+    "caution",
+    "limited-efficacy",
+    "prerequisite",
+    "dosing",
+)
+
 
 class Knowledge:
     """A read-only view of an ontology: `graph` holds the authored modules, `taxonomy` the classified hierarchy.
@@ -26,6 +41,7 @@ class Knowledge:
         self.stated = Taxonomy.of(graph)
         self.taxonomy = taxonomy or self.stated
         self._contraindications: dict[URIRef, tuple[Statement, ...]] = {}
+        self._wash_outs: dict[URIRef, int] = {}
 
     @property
     def interventions(self) -> Taxonomy:
@@ -57,6 +73,19 @@ class Knowledge:
         below = self.stated.below(kind)
         return tuple(self.statements[iri] for iri in sorted(below & self.statements.keys()))
 
+    def kind_code(self, statement: str) -> str | None:
+        """The code of the kind that a statement was authored as, or None."""
+        known = self.statements.get(URIRef(statement))
+        code = self.graph.value(known.kind, NXL.kindCode) if known is not None and known.kind is not None else None
+        return None if code is None else str(code)
+
+    def display_order(self, statement: str) -> tuple[int, int, str]:
+        """Where answers list a statement: by its kind, then by its severity."""
+        known = self.statements.get(URIRef(statement))
+        code = self.kind_code(statement)
+        kind = _KIND_ORDER.index(code) if code in _KIND_ORDER else len(_KIND_ORDER)
+        return (kind, self.individual_rank(known.severity if known else None), statement)
+
     def individual_code(self, individual: URIRef | None) -> str | None:
         """The short code of a value such as a severity or a line, or None."""
         code = None if individual is None else self.graph.value(individual, NXL.code)
@@ -77,6 +106,22 @@ class Knowledge:
         """The data properties that hold a measurement: those of a patient that have a request code."""
         found = (p for p in self.graph.subjects(RDF.type, OWL.DatatypeProperty) if (p, NXL.code, None) in self.graph)
         return tuple(sorted(URIRef(str(p)) for p in found))
+
+    @cached_property
+    def excluded_findings(self) -> dict[URIRef, frozenset[URIRef]]:
+        """The findings that a class of patients never has, by class: its superclasses `not (hasFinding some …)`."""
+        found: dict[URIRef, frozenset[URIRef]] = {}
+        for term in sorted(self.stated.below(NXL.Patient)):
+            operands = [self.graph.value(s, OWL.complementOf) for s in self.graph.objects(term, RDFS.subClassOf)]
+            fillers = {
+                self.graph.value(o, OWL.someValuesFrom)
+                for o in operands
+                if o is not None and self.graph.value(o, OWL.onProperty) == NXL.hasFinding
+            }
+            below = {b for f in fillers if isinstance(f, URIRef) for b in self.taxonomy.below(f)}
+            if below:
+                found[term] = frozenset(below)
+        return found
 
     @cached_property
     def never_assumed_absent(self) -> frozenset[URIRef]:
@@ -130,14 +175,40 @@ class Knowledge:
     @cached_property
     def longest_wash_out_days(self) -> int:
         """The longest time since the last intake, in days, that any medication class of the ontology asks about."""
+        return max((self._window(c) for c in self.taxonomy.below(NXL.Medication)), default=0)
+
+    def wash_out_days(self, group: URIRef) -> int:
+        """The longest time since the last intake that the ontology asks about for something of a group, in days."""
+        if group not in self._wash_outs:
+            related = (days for other, days in self._asked_medications if not self.are_disjoint(group, other))
+            self._wash_outs[group] = max(related, default=0)
+        return self._wash_outs[group]
+
+    @cached_property
+    def _asked_medications(self) -> frozenset[tuple[URIRef, int]]:
+        """The groups that some expression asks about as a medication, with the days that it looks back."""
+        found = set()
+        for head in self.graph.objects(None, OWL.intersectionOf):
+            members = list(self.graph.items(head))
+            groups = [
+                self.graph.value(m, OWL.someValuesFrom)
+                for m in members
+                if self.graph.value(m, OWL.onProperty) == NXL.ofSubstance
+            ]
+            windows = [
+                self._window(m) for m in members if isinstance(m, URIRef) and self.stated.is_a(m, NXL.Medication)
+            ]
+            found |= {(g, days) for g in groups if isinstance(g, URIRef) for days in windows}
+        return frozenset(found)
+
+    def _window(self, medication_class: URIRef) -> int:
         bounds = [0]
-        for medication_class in self.taxonomy.below(NXL.Medication):
-            for conjunct in conjuncts(self.graph, medication_class):
-                if self.graph.value(conjunct, OWL.onProperty) == NXL.daysSinceLast:
-                    datatype = self.graph.value(conjunct, OWL.someValuesFrom)
-                    head = self.graph.value(datatype, OWL.withRestrictions)
-                    facets = self.graph.items(head) if head is not None else ()
-                    bounds += [int(str(b)) for f in facets for _, b in self.graph.predicate_objects(f)]
+        for conjunct in conjuncts(self.graph, medication_class):
+            if self.graph.value(conjunct, OWL.onProperty) == NXL.daysSinceLast:
+                datatype = self.graph.value(conjunct, OWL.someValuesFrom)
+                head = self.graph.value(datatype, OWL.withRestrictions)
+                facets = self.graph.items(head) if head is not None else ()
+                bounds += [int(str(b)) for f in facets for _, b in self.graph.predicate_objects(f)]
         return max(bounds)
 
     def are_disjoint(self, one: URIRef, other: URIRef) -> bool:

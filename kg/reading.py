@@ -10,13 +10,14 @@ from typing import TypeVar
 
 from rdflib import URIRef
 
+from kg.case import SEX_CLASS
 from kg.errors import ContradictoryRecord, InvalidRecord
 from kg.facts import Course, CoursePart, Judgement, Measurement, Medication, PatientFacts
 from kg.knowledge import Knowledge
 from kg.namespaces import NXL, local_name
 from kg.request import CourseEntry, EligibilityRequest, MeasurementEntry
 from kg.therapies import used_by
-from kg.vocabulary import Unmapped, Vocabulary
+from kg.vocabulary import Broader, Unmapped, Vocabulary
 
 _V = TypeVar("_V")
 
@@ -32,10 +33,14 @@ class InputIssue:
 
 @dataclass(frozen=True, slots=True)
 class ReadRecord:
-    """The facts of a record and what could not be used of it."""
+    """The facts of a record, what could not be used of it, and where in the request each fact stands.
+
+    `places` has a path by kind of fact and by what identifies the fact among those of its kind.
+    """
 
     facts: PatientFacts
     issues: tuple[InputIssue, ...]
+    places: Mapping[tuple[str, object], str]
 
 
 def read_record(knowledge: Knowledge, vocabulary: Vocabulary, request: EligibilityRequest, today: date) -> ReadRecord:
@@ -57,6 +62,8 @@ class _Reader:
         self.issues: list[InputIssue] = []
         self.unmapped_substance = False
         self.unmapped_findings: list[str] = []
+        self.possible: dict[URIRef, str] = {}
+        self.places: dict[tuple[str, object], str] = {}
 
     def read(self) -> ReadRecord:
         present, absent = self._findings()
@@ -74,8 +81,9 @@ class _Reader:
             medications_complete=self.patient.medications_complete and not self.unmapped_substance,
             courses=tuple(course for course, _ in courses),
             judgements=self._judgements(),
+            possible=tuple(sorted(self.possible)),
         )
-        return ReadRecord(facts, tuple(self.issues))
+        return ReadRecord(facts, tuple(self.issues), self.places)
 
     def issue(self, kind: str, place: str, message: str) -> None:
         self.issues.append(InputIssue(kind, place, message))
@@ -95,19 +103,28 @@ class _Reader:
                     "resolved", place, f"'{entry.code}' resolved on {entry.resolved}; it is not counted as present."
                 )
                 continue
-            terms: tuple[URIRef, ...] | Unmapped
+            terms: tuple[URIRef, ...] | Broader | Unmapped
             if entry.status == "present":
-                term = self.vocabulary.resolve(entry.code, NXL.Finding, f"{place}.code")
-                terms = term if isinstance(term, Unmapped) else (term,)
+                term = self.vocabulary.resolve_finding(entry.code, f"{place}.code")
+                terms = (term,) if isinstance(term, URIRef) else term
             else:
                 terms = self.vocabulary.resolve_absent(entry.code, NXL.Finding, f"{place}.code")
+            if isinstance(terms, Broader):
+                meant = " or ".join(f"'{self.knowledge.label(t)}'" for t in terms.terms)
+                self.issue(
+                    "broader-code",
+                    f"{place}.code",
+                    f"the code '{entry.code}' is wider than {meant}; whether that is meant stays open.",
+                )
+                self.possible |= dict.fromkeys(terms.terms, place)
+                continue
             if isinstance(terms, Unmapped):
                 self.issue("unmapped-code", f"{place}.code", f"the code '{entry.code}' is not mapped; it is not used.")
                 self.unmapped_findings.append(f"{place}.code")
                 continue
             for found in terms:
                 (present if entry.status == "present" else absent).setdefault(found, place)
-        if self.unmapped_findings and not present and not absent:
+        if self.unmapped_findings and not present and not absent and not self.possible:
             raise InvalidRecord(
                 self.unmapped_findings[0],
                 "the only finding, or each of them, is not mapped.",
@@ -118,7 +135,23 @@ class _Reader:
             for term, place in present.items():
                 if self.knowledge.taxonomy.is_a(term, absent_term):
                     self._contradiction(term, place, absent_term, absent_place)
+        self._check_sex(present)
+        self.places |= {("finding", str(term)): place for term, place in present.items()}
+        self.places |= {("absence", str(term)): place for term, place in absent.items()}
         return present, absent
+
+    def _check_sex(self, present: dict[URIRef, str]) -> None:
+        """A finding that the recorded sex excludes is a contradiction, and which of the two is wrong nobody knows."""
+        sex = SEX_CLASS.get(self.patient.sex)
+        excluded = self.knowledge.excluded_findings.get(URIRef(sex), frozenset()) if sex else frozenset()
+        for term, place in present.items():
+            if term in excluded:
+                raise ContradictoryRecord(
+                    place,
+                    f"'{self.knowledge.label(term)}' is present, but the sex at patient.sex is "
+                    f"{self.patient.sex.value}.",
+                    "Correct one of the two.",
+                )
 
     def _fields(self, present: dict[URIRef, str], absent: dict[URIRef, str]) -> None:
         """Fields of the record that report a finding, such as `pregnant`."""
@@ -157,6 +190,8 @@ class _Reader:
             if measured > self.as_of:
                 self.issue("future", place, f"'{entry.code}' was measured after {self.as_of}; it is not counted.")
                 continue
+            if entry.date is not None and self._is_stale(quantity, measured):
+                self.issue("stale", place, f"'{entry.code}' of {entry.date} is too old to decide anything.")
             if entry.date is None:
                 self.issue("undated", place, f"'{entry.code}' has no date; it may be old and decides nothing.")
             known = latest.get(quantity)
@@ -172,8 +207,11 @@ class _Reader:
                 )
             if known is None or measured > known[0]:
                 latest[quantity] = (measured, entry, place)
+        self.places |= {("measurement", str(quantity)): place for quantity, (_, _, place) in latest.items()}
         return tuple(
-            Measurement(quantity, entry.value, measured, self._is_stale(quantity, measured))
+            Measurement(
+                quantity, entry.value, None if measured == date.min else measured, self._is_stale(quantity, measured)
+            )
             for quantity, (measured, entry, _) in sorted(latest.items())
         )
 
@@ -351,6 +389,9 @@ class _Reader:
                 medication = self._course_medication(part.substance, course_entry)
                 medications.setdefault(medication, f"patient.courses.{course.source_index}")
         self._check_absences(medications, absent)
+        for medication, place in medications.items():
+            key = (str(medication.substance), medication.days_since_last, medication.at_most_days)
+            self.places["medication", key] = place
         return tuple(
             sorted(medications, key=lambda m: (m.substance, str(m.days_since_last), str(m.at_most_days)))
         ), tuple(sorted(absent))
@@ -365,10 +406,8 @@ class _Reader:
     def _check_absences(self, medications: dict[Medication, str], absent: dict[URIRef, str]) -> None:
         for group, absent_place in absent.items():
             for medication, place in medications.items():
-                recent = (
-                    medication.days_since_last is not None
-                    and medication.days_since_last <= self.knowledge.longest_wash_out_days
-                )
+                days = medication.days_since_last
+                recent = days is not None and days <= self.knowledge.wash_out_days(group)
                 if recent and self.knowledge.interventions.is_a(medication.substance, group):
                     self._contradiction(medication.substance, place, group, absent_place)
 
@@ -383,6 +422,7 @@ class _Reader:
                 )
             else:
                 judgements.append(Judgement(term, entry.reason))
+                self.places["judgement", (str(term), entry.reason)] = f"patient.judgedUnsuitable.{index}"
         return tuple(sorted(judgements, key=lambda j: (j.intervention, j.reason)))
 
 

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from dataclasses import dataclass
+from tempfile import TemporaryDirectory
 
 from rdflib import OWL, Graph
 
@@ -30,23 +31,26 @@ def reason(axioms: Graph, *, deadline_seconds: float) -> Inference:
     The graph has to be a complete import closure: nothing is fetched. Raises ReasonerTimeout when the deadline passes
     (the Python worker and its Java child are killed) and ReasonerFailure when HermiT ends with an error.
     """
-    process = subprocess.Popen(
-        [sys.executable, "-m", "kg.hermit_worker"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        start_new_session=True,
-    )
-    try:
-        out, err = process.communicate(_without_imports(axioms), timeout=deadline_seconds)
-    except subprocess.TimeoutExpired:
-        raise ReasonerTimeout(
-            "HermiT",
-            f"no answer within {deadline_seconds:g} seconds; the reasoner was stopped.",
-            "Raise the deadline, or look for the last edit that made the ontology hard to reason over.",
-        ) from None
-    finally:
-        _kill_group(process)
+    # The worker hands the axioms to Java in a file: in a folder of its own, so that nothing of a patient is left behind.
+    with TemporaryDirectory(prefix="nextline-", ignore_cleanup_errors=True) as folder:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "kg.hermit_worker", folder],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+        try:
+            out, err = process.communicate(_without_imports(axioms), timeout=deadline_seconds)
+        except subprocess.TimeoutExpired:
+            raise ReasonerTimeout(
+                "HermiT",
+                f"no answer within {deadline_seconds:g} seconds; the reasoner was stopped.",
+                "Raise the deadline. If it is a record that takes long, complete its courses; if the ontology does, look "
+                "for the last edit that made it hard to reason over.",
+            ) from None
+        finally:
+            _kill_group(process)
     text = out.decode("utf-8")
     if text.startswith("#inconsistent"):
         return Inference(False, frozenset())

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from itertools import product
 
 from rdflib import OWL, RDF, RDFS, BNode, Graph, Literal, URIRef
 from rdflib.collection import Collection
 from rdflib.term import Node
 
-from kg.abox import Reading, patient_axioms
-from kg.closure import entailing_axioms, option_steps, refuting_axioms, undeciding_classes, undeciding_of_trials
-from kg.conditions import Conditions, Judged
+from kg.abox import PatientAxioms, Reading, patient_axioms
+from kg.closure import entailing_axioms, refuting_axioms, undeciding_classes
 from kg.errors import ContradictoryRecord
 from kg.facts import PatientFacts, Policy
-from kg.gaps import groups_are_decided, needs_refutation
 from kg.guidelines import Guideline
 from kg.knowledge import Knowledge
 from kg.namespaces import NXL
@@ -23,134 +22,109 @@ from kg.statements import Statement, patient_conditions
 from kg.taxonomy import Taxonomy
 from kg.therapies import Therapy
 from kg.verdicts import Standing, Truth
-from kg.vocabulary import Vocabulary
 
 ENGINE_NAME = "reference (HermiT)"
 
 
 @dataclass(frozen=True, slots=True)
-class Evaluation:
+class ReferenceEvaluation:
     """What the reasoner found for one patient.
 
     `standings` by guideline code and therapy; `option_types`, `patient_types` and `course_types` are all classes that
-    were entailed from what is documented; `contraindication` tells per therapy what is still missing to decide it.
+    were entailed from what is documented, courses in the order of the facts.
     """
 
     standings: dict[tuple[str, URIRef], Standing]
     option_types: dict[URIRef, frozenset[URIRef]]
     patient_types: frozenset[URIRef]
     course_types: tuple[frozenset[URIRef], ...]
-    contraindication: dict[URIRef, Judged]
 
 
 class ReferenceEngine:
     """Evaluates patients against an ontology; every evaluation takes several seconds on one processor core."""
 
-    def __init__(
-        self,
-        knowledge: Knowledge,
-        closure: Graph,
-        *,
-        version: dict[str, str] | None = None,
-        deadline_seconds: float = 120,
-    ) -> None:
+    name = ENGINE_NAME
+
+    def __init__(self, knowledge: Knowledge, closure: Graph, *, deadline_seconds: float = 120) -> None:
         """`knowledge` holds the authored modules and their classified hierarchy, `closure` the generated module.
 
-        `version` names the knowledge in answers. Each of the up to three reasoner calls of an evaluation has the deadline.
+        Each of the up to four reasoner calls of an evaluation has the deadline.
         """
         self.knowledge = knowledge
-        self.vocabulary = Vocabulary(knowledge)
-        self.version = version or {}
         self.deadline_seconds = deadline_seconds
         graph, taxonomy = knowledge.graph, knowledge.stated
         undecided = _without_definitions(graph, [g.eligible for g in knowledge.guidelines.values()])
         self._entailing = undecided + entailing_axioms(graph, taxonomy)
-        self._closing = _without_definitions(graph, undeciding_classes(graph, taxonomy)) + closure
-        self._closing.remove((NXL.Patient, RDFS.subClassOf, None))
+        self._forbidding = _without_definitions(undecided, undeciding_classes(graph, taxonomy)) + closure
+        self._forbidding.remove((NXL.Patient, RDFS.subClassOf, None))
         self._refuting = undecided + closure + refuting_axioms(graph, taxonomy)
-        self._option_steps = option_steps(graph, taxonomy)
-        self._trials = _without_definitions(self._refuting, undeciding_of_trials(graph, taxonomy))
-        self._trials.remove((NXL.Patient, RDFS.subClassOf, None))
 
-    def evaluate(self, facts: PatientFacts, policy: Policy, guidelines: Iterable[Guideline]) -> Evaluation:
-        """Decide the standing of every therapy for the patient by each guideline.
-
-        Raises ContradictoryRecord when the facts cannot be true together, ReasonerTimeout and ReasonerFailure.
-        """
-        chosen = tuple(guidelines)
-        conditions = Conditions(self.knowledge, facts, policy)
-        contraindication = {t.iri: conditions.contraindicated(t) for t in self.knowledge.therapies}
-        documented = patient_axioms(self.knowledge, facts, Reading.DOCUMENTED, closed=False)
-        types = self._types(self._reason(self._entailing + documented.graph))
-        option_types = {t: types[iri] for t, iri in documented.options.items()}
-        patient_types = types[documented.patient]
-        excluded = self._excluded(facts, policy, chosen, contraindication, option_types, patient_types)
-        refuted = None
-        if needs_refutation(self.knowledge, facts, chosen):
-            refuted = self._refute(facts, documented.linked, chosen, option_types, patient_types)
-        standings = {}
-        for guideline in chosen:
-            scope = _truth(guideline.scope in patient_types, refuted is None or str(guideline.scope) in refuted.patient)
-            for therapy in self.knowledge.therapies:
-                entailed = option_types[therapy.iri]
-                contraindicated: Truth = NXL.ContraindicatedOption in entailed
-                indicated = _truth(
-                    guideline.indicated in entailed, refuted is None or refuted.indicated(guideline, therapy)
-                )
-                against = _truth(
-                    guideline.recommended_against in entailed,
-                    refuted is None or refuted.option(guideline.recommended_against, therapy),
-                )
-                exhausted = _truth(
-                    guideline.exhausted in entailed, refuted is None or refuted.option(guideline.exhausted, therapy)
-                )
-                if not contraindicated and scope and indicated and against is False and exhausted is False:
-                    concerned = {s.iri for s in self.knowledge.contraindications_of(therapy)}
-                    contraindicated = False if concerned <= excluded else None
-                elif not contraindicated:
-                    contraindicated = contraindication[therapy.iri].truth
-                standings[guideline.code, therapy.iri] = Standing(scope, indicated, against, contraindicated, exhausted)
-        return Evaluation(
-            standings, option_types, patient_types, tuple(types[c] for c in documented.courses), contraindication
-        )
-
-    def _excluded(
+    def evaluate(
         self,
         facts: PatientFacts,
         policy: Policy,
-        guidelines: tuple[Guideline, ...],
-        contraindication: dict[URIRef, Judged],
-        option_types: dict[URIRef, frozenset[URIRef]],
-        patient_types: frozenset[URIRef],
-    ) -> frozenset[URIRef]:
-        """The contraindications that the reasoner excludes under the policy, among those that open options need excluded.
+        guidelines: Iterable[Guideline],
+        therapies: tuple[Therapy, ...] | None = None,
+    ) -> ReferenceEvaluation:
+        """Decide the standing of `therapies` (default: all) for the patient by each guideline.
 
-        What a contraindication asks of the patient does not depend on the option. So a few options that between them are
-        concerned by all of these statements are put to the reasoner, with all that eligibility asks besides given: one is
-        then entailed to be eligible exactly if every contraindication that concerns it is excluded.
+        Raises ContradictoryRecord when the facts cannot be true together, ReasonerTimeout and ReasonerFailure.
         """
-        knowledge = self.knowledge
-        scopes = [g for g in guidelines if g.scope in patient_types]
-        concerned = {
-            t: frozenset(s.iri for s in knowledge.contraindications_of(t))
-            for t in knowledge.therapies
-            if contraindication[t.iri].truth is False and any(g.indicated in option_types[t.iri] for g in scopes)
-        }
-        chosen = _cover(concerned, lambda t: any(g.exhausted in option_types[t.iri] for g in scopes))
-        if not chosen:
-            return frozenset()
-        without_trials = replace(self._within_window(facts), courses=(), judgements=())
-        asked = patient_axioms(knowledge, without_trials, Reading.of(policy), chosen)
-        for guideline in scopes:
-            asked.graph.add((asked.patient, RDF.type, guideline.scope))
-            for therapy in chosen:
-                option = asked.options[therapy.iri]
-                asked.graph.add((option, RDF.type, guideline.indicated))
-                for closing in (guideline.recommended_against, guideline.exhausted):
-                    asked.graph.add((option, RDF.type, _complement(asked.graph, closing)))
-        types = self._types(self._reason(self._closing + asked.graph))
-        eligible = {g.eligible for g in scopes}
-        return frozenset(s for t in chosen if eligible & types[asked.options[t.iri]] for s in concerned[t])
+        chosen, asked = tuple(guidelines), self.knowledge.therapies if therapies is None else therapies
+        documented = patient_axioms(self.knowledge, facts, Reading.DOCUMENTED, asked, closed=False)
+        types = self._types(self._reason(self._entailing + documented.graph))
+        patient_types = types[documented.patient]
+        refuted = self._refute(facts, documented.linked, chosen, asked, types, documented)
+        reached = self._reached(documented, chosen, types)
+        excluded = self._excluded(facts, policy, asked)
+        standings = {}
+        for guideline, therapy in product(chosen, asked):
+            entailed = types[documented.options[therapy.iri]]
+            steps_met = reached[documented.options[therapy.iri]]
+            concerned = {s.iri for s in self.knowledge.contraindications_of(therapy)}
+            standings[guideline.code, therapy.iri] = Standing(
+                in_scope=_truth(guideline.scope in patient_types, str(guideline.scope) in refuted.patient),
+                indicated=_truth(guideline.indicated in entailed, refuted.indicated(guideline, therapy)),
+                recommended_against=_truth(
+                    guideline.recommended_against in entailed, refuted.option(guideline.recommended_against, therapy)
+                ),
+                contraindicated=_truth(NXL.ContraindicatedOption in entailed, concerned <= excluded),
+                exhausted=_truth(guideline.exhausted in entailed, refuted.option(guideline.exhausted, therapy)),
+                in_use=guideline.in_use in entailed or (guideline.in_use, therapy.iri) in refuted.entailed,
+                but_for_steps=guideline.indicated in steps_met,
+            )
+        return ReferenceEvaluation(
+            standings,
+            {t: types[iri] | refuted.types(t) for t, iri in documented.options.items()},
+            patient_types,
+            tuple(types[c] for c in documented.courses),
+        )
+
+    def _reached(
+        self, documented: PatientAxioms, guidelines: tuple[Guideline, ...], types: Mapping[URIRef, frozenset[URIRef]]
+    ) -> Mapping[URIRef, frozenset[URIRef]]:
+        """The classes of each option if all steps of the guidelines were met; asked only where it can matter."""
+        options = documented.options.values()
+        if all(g.indicated in types[option] for g in guidelines for option in options):
+            return types
+        met = Graph()
+        met += ((documented.patient, RDF.type, step) for g in guidelines for step in g.steps)
+        return self._types(self._reason(self._entailing + documented.graph + met))
+
+    def _excluded(self, facts: PatientFacts, policy: Policy, therapies: tuple[Therapy, ...]) -> frozenset[URIRef]:
+        """The contraindications that the reasoner excludes under the policy.
+
+        What a contraindication asks of the patient does not depend on the option, so the patient alone is asked, with a
+        probe for each: whoever belongs to it cannot meet what the contraindication asks.
+        """
+        statements = {s.iri: s for t in therapies for s in self.knowledge.contraindications_of(t)}
+        probes = _Probes(self.knowledge.graph)
+        for iri, statement in sorted(statements.items()):
+            probes.patient(statement.patient_key, patient_conditions(self.knowledge.graph, iri))
+        untried = replace(self._within_window(facts), courses=(), judgements=())
+        asked = patient_axioms(self.knowledge, untried, Reading.of(policy), ())
+        types = self._types(self._reason(self._forbidding + asked.graph + probes.graph))[asked.patient]
+        return frozenset(i for i, s in statements.items() if probes.patient_probes[s.patient_key] in types)
 
     def _within_window(self, facts: PatientFacts) -> PatientFacts:
         """The facts without the medications that ended before the longest wash-out that any statement asks about."""
@@ -182,8 +156,9 @@ class ReferenceEngine:
         facts: PatientFacts,
         linked: frozenset[URIRef],
         guidelines: tuple[Guideline, ...],
-        option_types: dict[URIRef, frozenset[URIRef]],
-        patient_types: frozenset[URIRef],
+        therapies: tuple[Therapy, ...],
+        types: Mapping[URIRef, frozenset[URIRef]],
+        entailed: PatientAxioms,
     ) -> _Refuted:
         """Ask the reasoner which of the conditions that are not entailed are excluded.
 
@@ -191,31 +166,26 @@ class ReferenceEngine:
         """
         probes = _Probes(self.knowledge.graph)
         for guideline in guidelines:
-            if guideline.scope not in patient_types:
+            if guideline.scope not in types[entailed.patient]:
                 probes.patient(str(guideline.scope), [guideline.scope])
             for statement in self.knowledge.statements_below(guideline.indicated):
-                if not any(statement.iri in types for types in option_types.values()):
+                if not any(statement.iri in types[option] for option in entailed.options.values()):
                     probes.patient(statement.patient_key, patient_conditions(self.knowledge.graph, statement.iri))
             for kind in (guideline.recommended_against, guideline.exhausted):
                 probes.option(kind)
-        tried = tuple(t for t in self.knowledge.therapies if t.iri in linked)
+        tried = tuple(t for t in therapies if t.iri in linked)
         documented = patient_axioms(self.knowledge, self._within_window(facts), Reading.DOCUMENTED, tried)
-        axioms = self._refuting
-        if groups_are_decided(self.knowledge, facts):
-            axioms = self._trials
-            for step in self._option_steps:
-                truth = step if step in patient_types else _complement(documented.graph, step)
-                documented.graph.add((documented.patient, RDF.type, truth))
-        inference = self._reason(axioms + documented.graph + probes.graph)
-        types = self._types(inference)
-        patient = {key for key, probe in probes.patient_probes.items() if probe in types[documented.patient]}
+        found = self._types(self._reason(self._refuting + documented.graph + probes.graph))
+        patient = {key for key, probe in probes.patient_probes.items() if probe in found[documented.patient]}
         options = {
             (kind, t.iri)
             for kind, probe in probes.option_probes.items()
-            for t in self.knowledge.therapies
-            if t.iri not in linked or probe in types[documented.options[t.iri]]
+            for t in therapies
+            if t.iri not in linked or probe in found[documented.options[t.iri]]
         }
-        return _Refuted(self.knowledge, frozenset(patient), frozenset(options))
+        in_use = frozenset(c for g in guidelines for c in self.knowledge.stated.below(g.in_use))
+        held = frozenset((c, t.iri) for t in tried for c in in_use & found[documented.options[t.iri]])
+        return _Refuted(self.knowledge, frozenset(patient), frozenset(options), held)
 
 
 class _Defaulting(dict[URIRef, frozenset[URIRef]]):
@@ -225,11 +195,19 @@ class _Defaulting(dict[URIRef, frozenset[URIRef]]):
 
 @dataclass(frozen=True, slots=True)
 class _Refuted:
-    """What is excluded: keys of conditions on the patient, and classes by therapy."""
+    """What is excluded: keys of conditions on the patient, and classes by therapy.
+
+    `entailed` are classes of options in use, by therapy: that a trial is not yet adequate is entailed only here, where
+    what is not documented is denied.
+    """
 
     knowledge: Knowledge
     patient: frozenset[str]
     options: frozenset[tuple[URIRef, URIRef]]
+    entailed: frozenset[tuple[URIRef, URIRef]]
+
+    def types(self, therapy: URIRef) -> frozenset[URIRef]:
+        return frozenset(kind for kind, of in self.entailed if of == therapy)
 
     def indicated(self, guideline: Guideline, therapy: Therapy) -> bool:
         concerned = (
@@ -289,25 +267,6 @@ class _Probes:
         for predicate, value in self._source.predicate_objects(node):
             self.graph.add((copy, predicate, self._copy(value)))
         return copy
-
-
-def _cover(concerned: dict[Therapy, frozenset[URIRef]], is_closed: Callable[[Therapy], bool]) -> tuple[Therapy, ...]:
-    """A few therapies that no earlier course closes and that between them are concerned by as much as all of them."""
-    open_ = sorted((t for t in concerned if not is_closed(t)), key=lambda t: t.iri)
-    wanted = {s for t in open_ for s in concerned[t]}
-    chosen = []
-    while wanted:
-        best = max(open_, key=lambda t: len(concerned[t] & wanted))
-        chosen.append(best)
-        wanted -= concerned[best]
-    return tuple(chosen)
-
-
-def _complement(graph: Graph, of: URIRef) -> BNode:
-    node = BNode()
-    graph.add((node, RDF.type, OWL.Class))
-    graph.add((node, OWL.complementOf, of))
-    return node
 
 
 def _truth(entailed: bool, refuted: bool) -> Truth:

@@ -180,6 +180,8 @@ def parse_request(data: bytes | str) -> EligibilityRequest:
         raise InvalidRecord("body", f"the JSON cannot be read: {error}.", "Mend the value.") from None
     if not isinstance(document, dict):
         raise InvalidRecord("body", "the request is not a JSON object.", 'Send an object with a "patient".')
+    if "request" in document and "patient" not in document:
+        raise InvalidRecord("request", "the request stands inside another object.", "Send what is inside 'request'.")
     try:
         return EligibilityRequest.model_validate(document)
     except ValidationError as error:

@@ -26,6 +26,11 @@ class Module:
     path: Path
     graph: Graph
 
+    @property
+    def terms(self) -> frozenset[URIRef]:
+        """The terms that the module declares."""
+        return frozenset(s for s in self.graph.subjects(RDF.type, None) if isinstance(s, URIRef))
+
 
 @dataclass(frozen=True, slots=True)
 class Sources:

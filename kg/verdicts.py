@@ -13,6 +13,8 @@ class Status(StrEnum):
 
     ELIGIBLE = "eligible"
     CONDITIONAL = "conditional"
+    IN_USE = "in-use"
+    NOT_REACHED = "not-reached"
     NOT_INDICATED = "not-indicated"
     EXHAUSTED = "exhausted"
     RECOMMENDED_AGAINST = "recommended-against"
@@ -27,13 +29,19 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """In scope, indicated, recommended against, contraindicated, exhausted: each true, false or unknown (None)."""
+    """In scope, indicated, recommended against, contraindicated, exhausted: each true, false or unknown (None).
+
+    `in_use`: a current course of it is effective, or is known to be not yet adequate. `but_for_steps`: it would be
+    indicated if the steps of the guideline were met.
+    """
 
     in_scope: Truth
     indicated: Truth
     recommended_against: Truth
     contraindicated: Truth
     exhausted: Truth
+    in_use: Truth = False
+    but_for_steps: bool = False
 
     @property
     def status(self) -> Status:
@@ -45,6 +53,8 @@ class Standing:
         <Status.CONDITIONAL: 'conditional'>
         >>> Standing(False, False, False, True, False).status  # label safety needs no guideline
         <Status.CONTRAINDICATED: 'contraindicated'>
+        >>> Standing(True, False, False, None, False, but_for_steps=True).status
+        <Status.NOT_REACHED: 'not-reached'>
         """
         if self.contraindicated:
             return Status.CONTRAINDICATED
@@ -54,8 +64,10 @@ class Standing:
             return Status.RECOMMENDED_AGAINST
         if self.exhausted:
             return Status.EXHAUSTED
+        if self.in_use:
+            return Status.IN_USE
         if self.indicated is False:
-            return Status.NOT_INDICATED
+            return Status.NOT_REACHED if self.but_for_steps else Status.NOT_INDICATED
         closed = (self.recommended_against, self.contraindicated, self.exhausted)
         if self.in_scope and self.indicated and all(value is False for value in closed):
             return Status.ELIGIBLE

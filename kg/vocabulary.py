@@ -23,6 +23,13 @@ class Unmapped:
     code: str
 
 
+@dataclass(frozen=True, slots=True)
+class Broader:
+    """A foreign code that means more than each of these terms: any of them may be there, none has to be."""
+
+    terms: tuple[URIRef, ...]
+
+
 class Vocabulary:
     """Resolves local names, CURIEs and `SYSTEM:code` to classes of one branch of the ontology."""
 
@@ -92,6 +99,23 @@ class Vocabulary:
             if shared:
                 return sorted(taxonomy.most_specific(shared))[0]
         return Unmapped(code)
+
+    def resolve_finding(self, code: str, place: str) -> URIRef | Broader | Unmapped:
+        """The finding that `code` means, or the findings that it may mean; errors as for `resolve`.
+
+        A code that is wider than each of our terms states none of them, nor what they have in common: diabetic
+        polyneuropathy need not hurt.
+        """
+        system, colon, value = code.partition(":")
+        systems = {name.upper(): namespace for name, namespace in self.systems.items()}
+        if colon and system.upper() in systems:
+            foreign = URIRef(systems[system.upper()] + value.strip())
+            graph, branch = self._knowledge.graph, self._knowledge.findings
+            stated = {s for p in (*_EQUAL, SKOS.narrowMatch) for s in graph.subjects(p, foreign) if s in branch}
+            wider = sorted(URIRef(str(s)) for s in graph.subjects(SKOS.broadMatch, foreign) if s in branch)
+            if wider and not stated:
+                return Broader(tuple(wider))
+        return self.resolve(code, NXL.Finding, place)
 
     def resolve_absent(self, code: str, root: URIRef, place: str) -> tuple[URIRef, ...] | Unmapped:
         """The terms below `root` that the absence of `code` denies; errors as for `resolve`.

@@ -1,4 +1,4 @@
-"""What the tests share: one build of the ontology, its engine, and answers that are worked out once each."""
+"""What the tests share: one build of the ontology and its two engines."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from kg.build import build, open_build
-from kg.evaluation import evaluate
+from kg.answer import Answerer
+from kg.build import Build, build, open_build
+from kg.compiled import CompiledEngine
 from kg.knowledge import Knowledge
 from kg.reference import ReferenceEngine
 from kg.request import parse_request
@@ -36,33 +37,47 @@ def sources(ontology: Path) -> Sources:
 
 @pytest.fixture(scope="session")
 def build_folder(ontology: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished build of the ontology, made once; the committed verdicts of the examples are used if they are current."""
+    """A finished build of the ontology, made once."""
     folder = tmp_path_factory.mktemp("build")
-    build(ontology, folder, evaluate_examples=False)
+    build(ontology, folder)
     return folder
 
 
 @pytest.fixture(scope="session")
-def engine(build_folder: Path) -> ReferenceEngine:
+def opened(build_folder: Path) -> Build:
+    """The build, opened."""
+    return open_build(build_folder)
+
+
+@pytest.fixture(scope="session")
+def answerer(opened: Build) -> Answerer:
+    """What answers requests from the build."""
+    return opened.answerer
+
+
+@pytest.fixture(scope="session")
+def engine(answerer: Answerer) -> CompiledEngine:
+    """The compiled engine over the build."""
+    return answerer.engine
+
+
+@pytest.fixture(scope="session")
+def reference(opened: Build) -> ReferenceEngine:
     """The reference engine over the build."""
-    return open_build(build_folder).engine
+    return opened.reference
 
 
 @pytest.fixture(scope="session")
-def knowledge(engine: ReferenceEngine) -> Knowledge:
-    """The ontology as the engine reads it, with its classified hierarchy."""
-    return engine.knowledge
+def knowledge(opened: Build) -> Knowledge:
+    """The ontology as the engines read it, with its classified hierarchy."""
+    return opened.knowledge
 
 
 @pytest.fixture(scope="session")
-def ask(engine: ReferenceEngine) -> Ask:
-    """The answer to a request; an equal request is answered only once, since each costs several seconds."""
-    answers: dict[str, dict[str, Any]] = {}
+def ask(answerer: Answerer) -> Ask:
+    """The answer to a request."""
 
     def answer(request: dict[str, Any]) -> dict[str, Any]:
-        text = json.dumps(request, sort_keys=True)
-        if text not in answers:
-            answers[text] = evaluate(engine, parse_request(text), today=date(2026, 11, 22))
-        return answers[text]
+        return answerer.answer(parse_request(json.dumps(request)), today=date(2026, 11, 22))
 
     return answer

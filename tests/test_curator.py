@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 
 from kg import closure
+from kg.answer import Answerer
 from kg.build import build, open_build
-from kg.evaluation import evaluate
-from kg.reference import ReferenceEngine
 from kg.request import parse_request
 from kg.sources import load_sources
 
@@ -56,8 +55,8 @@ EDITS = {"substances.ttl": SUBSTANCES, "therapies.ttl": THERAPIES, "findings.ttl
 
 
 @pytest.fixture(scope="module")
-def edited(ontology: Path, tmp_path_factory: pytest.TempPathFactory) -> ReferenceEngine:
-    """The engine over a copy of the ontology in which a tricyclic and what forbids it were added."""
+def edited(ontology: Path, tmp_path_factory: pytest.TempPathFactory) -> Answerer:
+    """The answerer over a copy of the ontology in which a tricyclic and what forbids it were added."""
     folder = tmp_path_factory.mktemp("curator")
     copy = folder / "ontology"
     shutil.copytree(ontology, copy)
@@ -65,26 +64,26 @@ def edited(ontology: Path, tmp_path_factory: pytest.TempPathFactory) -> Referenc
         with (copy / name).open("a", encoding="utf-8") as module:
             module.write(text)
     closure.write(load_sources(copy))
-    build(copy, folder / "build", evaluate_examples=False)
-    return open_build(folder / "build").engine
+    build(copy, folder / "build")
+    return open_build(folder / "build").answerer
 
 
-def standing(engine: ReferenceEngine, findings: list[str]) -> tuple[str, set[str]]:
+def standing(answerer: Answerer, findings: list[str]) -> tuple[str, set[str]]:
     """The status of the new option and the statements that are given for it."""
     record = {"ageYears": 50, "sex": "male", "findings": [{"code": name} for name in findings]}
     request = parse_request(json.dumps({"unreportedFindings": "absent", "patient": record}))
-    answer = evaluate(engine, request, today=date(2026, 11, 22))
+    answer = answerer.answer(request, today=date(2026, 11, 22))
     option = next(o for o in answer["options"] if o["therapy"]["id"] == "DosulepinTherapy")
     return option["status"], {reason["label"] for reason in option["because"]}
 
 
-def test_the_new_tricyclic_is_first_line_like_its_class(edited: ReferenceEngine) -> None:
+def test_the_new_tricyclic_is_first_line_like_its_class(edited: Answerer) -> None:
     status, reasons = standing(edited, ["PainfulDiabeticPolyneuropathy"])
     assert status == "eligible"
     assert "tricyclic antidepressant as first line" in reasons
 
 
-def test_the_new_finding_forbids_it(edited: ReferenceEngine) -> None:
+def test_the_new_finding_forbids_it(edited: Answerer) -> None:
     status, reasons = standing(edited, ["PainfulDiabeticPolyneuropathy", "Mania"])
     assert status == "contraindicated"
     assert "dosulepin in mania" in reasons

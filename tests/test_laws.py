@@ -16,8 +16,8 @@ from rdflib import OWL, URIRef
 from rdflib.term import Node
 
 from kg.abox import Reading, patient_axioms
+from kg.answer import Answerer
 from kg.canonical import content_hash
-from kg.conditions import Conditions, Judged
 from kg.errors import ContradictoryRecord
 from kg.facts import PatientFacts, Policy, Sex
 from kg.knowledge import Knowledge
@@ -26,14 +26,13 @@ from kg.reading import read_record
 from kg.request import parse_request
 from kg.sources import Sources
 from kg.statements import patient_conditions
-from kg.therapies import Therapy
 from kg.verdicts import Standing, Status
 from kg.vocabulary import Vocabulary
-from tests.conftest import Ask
+from tests.judging import answerer_of, judge_statement, judge_therapies
 
 DAY = date(2026, 11, 22)
 TRUTHS = (True, False, None)
-STANDINGS = [Standing(*values) for values in product(TRUTHS, repeat=5)]
+STANDINGS = [Standing(s, i, a, c, x) for s, i, a, c, x in product(TRUTHS, repeat=5)]
 Record = dict[str, Any]
 law = settings(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
@@ -52,7 +51,8 @@ def completions(standing: Standing) -> list[Standing]:
         standing.contraindicated,
         standing.exhausted,
     )
-    return [Standing(*known) for known in product(*((True, False) if value is None else (value,) for value in values))]
+    known = product(*((True, False) if value is None else (value,) for value in values))
+    return [Standing(s, i, a, c, x) for s, i, a, c, x in known]
 
 
 def test_eligible_means_that_all_five_are_known_and_favourable() -> None:
@@ -89,6 +89,12 @@ def stated(sources: Sources) -> Knowledge:
 
 
 @pytest.fixture(scope="session")
+def judge(stated: Knowledge) -> Answerer:
+    """The compiled engine over the ontology as it is authored."""
+    return answerer_of(stated)
+
+
+@pytest.fixture(scope="session")
 def vocabulary(stated: Knowledge) -> Vocabulary:
     return Vocabulary(stated)
 
@@ -121,13 +127,14 @@ def findings_named_in(knowledge: Knowledge, node: Node) -> set[URIRef]:
     return set().union(*(findings_named_in(knowledge, member) for member in members))
 
 
-def test_a_contraindication_reaches_down_the_hierarchy_of_findings(stated: Knowledge) -> None:
+def test_a_contraindication_reaches_down_the_hierarchy_of_findings(stated: Knowledge, judge: Answerer) -> None:
     """Whatever a finding forbids, each narrower finding forbids."""
     statements = stated.statements_below(NXL.ContraindicatedOption)
     truths = {}
     for finding in stated.findings:
-        conditions = Conditions(stated, patient(present=(finding,)), Policy.UNKNOWN)
-        truths[finding] = {s.iri for s in statements if conditions.statement(s).truth}
+        evaluation = judge.engine.evaluate(patient(present=(finding,)), Policy.UNKNOWN, ())
+        held = {iri for therapy in stated.therapies for iri in evaluation.held(therapy)}
+        truths[finding] = {s.iri for s in statements if s.iri in held}
     assert any(truths.values())
     for finding, held in truths.items():
         for narrower in stated.taxonomy.children(finding):
@@ -135,14 +142,16 @@ def test_a_contraindication_reaches_down_the_hierarchy_of_findings(stated: Knowl
 
 
 @pytest.mark.parametrize("policy", Policy)
-def test_a_contraindication_never_reaches_up_the_hierarchy_of_findings(stated: Knowledge, policy: Policy) -> None:
+def test_a_contraindication_never_reaches_up_the_hierarchy_of_findings(
+    stated: Knowledge, judge: Answerer, policy: Policy
+) -> None:
     """A broader finding neither forbids nor allows: it leaves the narrower one open, whatever silence means."""
     checked = 0
     for statement in stated.statements_below(NXL.ContraindicatedOption):
         named = {f for c in patient_conditions(stated.graph, statement.iri) for f in findings_named_in(stated, c)}
         broader = {b for f in named for b in stated.taxonomy.above(f) if b in stated.findings}
         for finding in broader - {b for f in named for b in stated.taxonomy.below(f)}:
-            truth = Conditions(stated, patient(present=(finding,)), policy).statement(statement).truth
+            truth = judge_statement(judge, patient(present=(finding,)), policy, statement.iri).truth
             assert truth is None, f"{statement.label} is {truth} for {finding}"
             checked += 1
     assert checked > 100
@@ -166,11 +175,10 @@ def test_a_combination_inherits_the_contraindications_of_all_its_parts(stated: K
 def test_only_those_who_can_be_pregnant_are_asked(stated: Knowledge, sources: Sources) -> None:
     """With a drug forbidden in pregnancy, a man is not asked about it, and a woman is, even where silence means absence."""
     graph = sources.graph.parse(data=FORBIDDEN_IN_PREGNANCY, format="turtle")
-    knowledge = Knowledge(graph)
-    statement = knowledge.statements[NXL.GabapentinoidInPregnancy]
+    answerer = answerer_of(Knowledge(graph))
     for policy in Policy:
         asked = {
-            sex: Conditions(knowledge, patient(sex=sex), policy).statement(statement).missing
+            sex: judge_statement(answerer, patient(sex=sex), policy, NXL.GabapentinoidInPregnancy).missing
             for sex in (Sex.MALE, Sex.FEMALE)
         }
         assert not asked[Sex.MALE]
@@ -250,15 +258,10 @@ def read(stated: Knowledge, vocabulary: Vocabulary) -> Read:
     return facts_of
 
 
-def judged(knowledge: Knowledge, facts: PatientFacts, policy: Policy) -> dict[Therapy, Judged]:
-    conditions = Conditions(knowledge, facts, policy)
-    return {therapy: conditions.contraindicated(therapy) for therapy in knowledge.therapies}
-
-
 @law
 @given(data=st.data())
 def test_adding_a_fact_never_lifts_a_contraindication(
-    data: st.DataObject, records: st.SearchStrategy[Record], stated: Knowledge, read: Read
+    data: st.DataObject, records: st.SearchStrategy[Record], judge: Answerer, read: Read
 ) -> None:
     record, more = data.draw(records), data.draw(records)
     kind = data.draw(st.sampled_from(["findings", "courses", "medications"]))
@@ -266,8 +269,8 @@ def test_adding_a_fact_never_lifts_a_contraindication(
     larger = record | {kind: record[kind] + current}
     before, after = read(record), read(larger)
     for policy in Policy:
-        now = judged(stated, after, policy)
-        for therapy, judgement in judged(stated, before, policy).items():
+        now = judge_therapies(judge, after, policy)
+        for therapy, judgement in judge_therapies(judge, before, policy).items():
             if judgement.truth:
                 assert now[therapy].truth is True, therapy.iri
 
@@ -275,12 +278,12 @@ def test_adding_a_fact_never_lifts_a_contraindication(
 @law
 @given(data=st.data())
 def test_forgetting_a_fact_never_allows_what_it_forbade(
-    data: st.DataObject, records: st.SearchStrategy[Record], stated: Knowledge, read: Read
+    data: st.DataObject, records: st.SearchStrategy[Record], judge: Answerer, read: Read
 ) -> None:
     """Where silence is unknown and the medications are open."""
     record = data.draw(records)
     kind = data.draw(st.sampled_from(["findings", "measurements", "medications", "courses", "ageYears"]))
-    forbidden = {t for t, judgement in judged(stated, read(record), Policy.UNKNOWN).items() if judgement.truth}
+    forbidden = {t for t, judgement in judge_therapies(judge, read(record), Policy.UNKNOWN).items() if judgement.truth}
     if kind == "ageYears":
         smaller = [{name: value for name, value in record.items() if name != kind}]
     else:
@@ -288,17 +291,17 @@ def test_forgetting_a_fact_never_allows_what_it_forbade(
         smaller = [record | {kind: record[kind][:i] + record[kind][i + 1 :]} for i in present]
     for fewer in smaller:
         if fewer["findings"]:
-            now = judged(stated, read(fewer), Policy.UNKNOWN)
+            now = judge_therapies(judge, read(fewer), Policy.UNKNOWN)
             assert all(now[therapy].truth is not False for therapy in forbidden)
 
 
 @law
 @given(data=st.data())
 def test_what_is_assumed_absent_is_the_only_difference_between_the_policies(
-    data: st.DataObject, records: st.SearchStrategy[Record], stated: Knowledge, read: Read
+    data: st.DataObject, records: st.SearchStrategy[Record], judge: Answerer, read: Read
 ) -> None:
     facts = read(data.draw(records))
-    unknown, absent = (judged(stated, facts, policy) for policy in (Policy.UNKNOWN, Policy.ABSENT))
+    unknown, absent = (judge_therapies(judge, facts, policy) for policy in (Policy.UNKNOWN, Policy.ABSENT))
     for therapy, judgement in unknown.items():
         assert judgement.truth is None or judgement.truth is absent[therapy].truth
         assert (judgement.truth is None) is bool(judgement.missing) or judgement.truth is not None
@@ -324,30 +327,3 @@ def test_the_order_of_input_never_matters(
 def without_places(facts: PatientFacts) -> PatientFacts:
     """The facts without the place of each course in its request, which only serves to point at it."""
     return replace(facts, courses=tuple(replace(course, source_index=0) for course in facts.courses))
-
-
-# --- the same through the reasoner --------------------------------------------------------------------------------
-
-FORBIDDEN: Record = {
-    "ageYears": 50,
-    "sex": "male",
-    "findings": [{"code": "PainfulDiabeticPolyneuropathy"}, {"code": "AcuteSevereAsthma"}],
-    "medications": [{"code": "Phenelzine"}],
-}
-
-
-def statuses(ask: Ask, record: Record, policy: str) -> dict[str, str]:
-    answer = ask({"asOf": str(DAY), "unreportedFindings": policy, "patient": record})
-    return {option["therapy"]["id"]: option["status"] for option in answer["options"]}
-
-
-@pytest.mark.slow
-def test_the_reasoner_keeps_the_laws_of_adding_and_forgetting(ask: Ask) -> None:
-    before = statuses(ask, FORBIDDEN, "unknown")
-    more = FORBIDDEN | {"findings": [*reversed(FORBIDDEN["findings"]), {"code": "CirrhosisOfLiver"}]}
-    after = statuses(ask, more, "unknown")
-    forgotten = statuses(ask, FORBIDDEN | {"medications": []}, "unknown")
-    closed = {name for name, status in before.items() if status == "contraindicated"}
-    assert closed
-    assert closed <= {name for name, status in after.items() if status == "contraindicated"}
-    assert not closed & {name for name, status in forgotten.items() if status == "eligible"}

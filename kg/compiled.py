@@ -1,0 +1,281 @@
+"""The compiled engine: the verdicts of one patient from the program of a build, without a reasoner."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+from functools import cached_property
+
+from rdflib import URIRef
+
+from kg.abox import Reading
+from kg.case import Case
+from kg.expressions import Truth
+from kg.facts import Course, CoursePart, PatientFacts, Policy, Sex
+from kg.guidelines import Guideline
+from kg.hierarchy import Hierarchy
+from kg.index import OptionIndex, positions
+from kg.knowledge import Knowledge
+from kg.logic import CourseTest, Logic, PartTest, PatientTest, kleene_and, kleene_or
+from kg.namespaces import NXL
+from kg.program import Program
+from kg.therapies import Therapy
+from kg.verdicts import Standing
+
+ENGINE_NAME = "compiled"
+
+
+class Marks:
+    """Classes of options that are true, and those that are unknown, as sets of an OptionIndex; all others are false."""
+
+    __slots__ = ("true", "unknown")
+
+    def __init__(self, true: int, unknown: int) -> None:
+        self.true = true
+        self.unknown = unknown
+
+    def among(self, classes: int) -> Truth:
+        """Whether any of some classes holds."""
+        if self.true & classes:
+            return True
+        return None if self.unknown & classes else False
+
+
+@dataclass(frozen=True, slots=True)
+class _RuleSets:
+    """What a guideline decides by, as a test and as sets of classes of options."""
+
+    scope: PatientTest
+    indicated: int
+    recommended_against: int
+    exhausted: int
+    in_use: int
+    steps: tuple[str, ...]
+
+
+class CompiledEngine:
+    """Evaluates patients by a compiled program."""
+
+    name = ENGINE_NAME
+
+    def __init__(self, knowledge: Knowledge, program: Program) -> None:
+        self.knowledge = knowledge
+        self.program = program
+        self.hierarchy = Hierarchy(knowledge, program.denials)
+        self.logic = Logic(program.classes, self.hierarchy, self._whole)
+        self.index = OptionIndex(knowledge, program, self.hierarchy)
+        options = [program.options[iri] for iri in self.index.classes]
+        self.tests = [self.logic.patient(option.patient) for option in options]
+        self._repeats = [[self.logic.course(c) for c in option.repeats] for option in options]
+        self._shares = [[self.logic.part(c) for c in option.shares] for option in options]
+        self._members = {str(h.iri): h.members for h in knowledge.whole_class_therapies}
+        self._untouched: dict[tuple[Reading, Sex], Marks] = {}
+        self.rules = {
+            code: _RuleSets(
+                scope=self.logic.patient(rules.scope),
+                indicated=self.index.set_of(rules.indicated),
+                recommended_against=self.index.set_of(rules.recommended_against),
+                exhausted=self.index.set_of(rules.exhausted),
+                in_use=self.index.set_of(rules.in_use),
+                steps=tuple(rules.steps),
+            )
+            for code, rules in program.rules.items()
+        }
+
+    def evaluate(self, facts: PatientFacts, policy: Policy, guidelines: Iterable[Guideline]) -> CompiledEvaluation:
+        """Decide the standing of every therapy for the patient by each guideline."""
+        return CompiledEvaluation(self, facts, policy, tuple(guidelines))
+
+    def marks(self, case: Case, among: int) -> Marks:
+        """The truth of the patient side of classes of options."""
+        nothing_said = self._of_nobody(case.reading, case.facts.sex)
+        touched = self.index.touched(case.facts) & among
+        true = nothing_said.true & among & ~touched
+        unknown = nothing_said.unknown & among & ~touched
+        tests = self.tests
+        for position in positions(touched):
+            truth = tests[position](case)
+            if truth is True:
+                true |= 1 << position
+            elif truth is None:
+                unknown |= 1 << position
+        return Marks(true, unknown)
+
+    def _of_nobody(self, reading: Reading, sex: Sex) -> Marks:
+        """The marks of a patient of whom no more than the sex is reported."""
+        if (reading, sex) not in self._untouched:
+            facts = PatientFacts(date.min, None, sex, (), (), (), (), (), False, (), ())
+            case = Case(self.hierarchy, facts, reading)
+            true = unknown = 0
+            for position, test in enumerate(self.tests):
+                if not self.index.always & (1 << position):
+                    truth = test(case)
+                    true |= (truth is True) << position
+                    unknown |= (truth is None) << position
+            self._untouched[reading, sex] = Marks(true, unknown)
+        return self._untouched[reading, sex]
+
+    def linked(self, case: Case, therapy: Therapy, marks: Marks) -> Marks:
+        """The marks of the classes that rest on earlier trials of one therapy; `marks` are those of the patient side."""
+        true = unknown = 0
+        for position in positions(self.index.concerned[str(therapy.iri)] & self.index.linked):
+            bit = 1 << position
+            truths = [marks.among(bit)]
+            if self.index.judged & bit:
+                truths.append(self.is_judged_unsuitable(case, therapy))
+            truths += [self._repeated(case, therapy, test) for test in self._repeats[position]]
+            truths += [self._shared(case, therapy, test) for test in self._shares[position]]
+            truth = kleene_and(truths)
+            if truth is True:
+                true |= bit
+            elif truth is None:
+                unknown |= bit
+        return Marks(true, unknown)
+
+    def _repeated(self, case: Case, therapy: Therapy, test: CourseTest) -> Truth:
+        """Whether a course that was this therapy meets a condition; one that may have been it leaves that open."""
+        truths: list[Truth] = []
+        for course in case.facts.courses:
+            if course.therapy == therapy.iri:
+                truths.append(test(case, course))
+            elif self.may_have_been(course, therapy):
+                truths.append(None)
+        return kleene_or(truths)
+
+    def _shared(self, case: Case, therapy: Therapy, test: PartTest) -> Truth:
+        truths: list[Truth] = []
+        for course in case.facts.courses:
+            for part in course.parts:
+                if part.substance in therapy.uses:
+                    truths.append(test(case, course, part))
+                elif self.may_share(part, therapy):
+                    truths.append(None)
+        return kleene_or(truths)
+
+    def may_share(self, part: CoursePart, therapy: Therapy) -> bool:
+        """Whether a part of unspecified substance, not known to be tolerated, may be of a substance of the therapy."""
+        return part.not_tolerated is not False and any(self._is_a(used, part.substance) for used in therapy.uses)
+
+    def may_have_been(self, course: Course, therapy: Therapy) -> bool:
+        """Whether a course of an unspecified member may have been this therapy."""
+        if course.therapy is not None or course.is_combination != therapy.is_combination:
+            return False
+        substances = [part.substance for part in course.parts]
+        return all(any(self._is_a(u, s) for s in substances) for u in therapy.uses) and all(
+            any(self._is_a(u, s) for u in therapy.uses) for s in substances
+        )
+
+    def _is_a(self, substance: URIRef, group: URIRef) -> bool:
+        return self.hierarchy.relation(str(substance), str(group)) is True
+
+    # -- whole classes
+
+    def _whole(self, case: Case, helper: str, kinds: tuple[str, ...]) -> Truth:
+        """Whether kinds of option apply to a class as a whole: to each of its members, by what is documented."""
+        tests = {
+            str(NXL.ContraindicatedOption): (self.is_contraindicated,),
+            str(NXL.JudgedUnsuitableOption): (self.is_judged_unsuitable,),
+            str(NXL.UnusableOption): (self.is_contraindicated, self.is_judged_unsuitable, self.is_not_tolerated),
+        }
+        members = self._members[helper]
+        applied = [kleene_and([kleene_or([test(case, m) for test in tests[kind]]) for kind in kinds]) for m in members]
+        return kleene_and(applied) if members else None
+
+    def members(self, helper: str) -> tuple[Therapy, ...]:
+        """The therapies that a whole-class therapy stands for."""
+        return self._members[helper]
+
+    def is_contraindicated(self, case: Case, therapy: Therapy) -> Truth:
+        """Whether some contraindication of the therapy holds in a case."""
+        if case.contraindications is None:
+            case.contraindications = self.marks(case, self.index.contraindicated)
+        marks: Marks = case.contraindications
+        return marks.among(self.index.concerned[str(therapy.iri)])
+
+    def is_judged_unsuitable(self, case: Case, therapy: Therapy) -> Truth:
+        """Whether a clinician judged something that the therapy uses unsuitable."""
+        judged = [j.intervention for j in case.facts.judgements]
+        return any(self._is_a(used, group) for group in judged for used in therapy.uses)
+
+    def is_not_tolerated(self, case: Case, therapy: Therapy) -> Truth:
+        """Whether a substance of the therapy was not tolerated; an unspecified one may have been it."""
+        truths: list[Truth] = []
+        for course in case.facts.courses:
+            for part in course.parts:
+                if part.substance in therapy.uses:
+                    truths.append(part.not_tolerated)
+                elif self.may_share(part, therapy):
+                    truths.append(None)
+        return kleene_or(truths)
+
+
+class CompiledEvaluation:
+    """The verdicts of one patient, and what they were read from.
+
+    `documented` is the case with silence read as absence, `policy` the case as the request reads silence. `marks` holds
+    for each therapy the classes of options that hold for it, and those of which it is unknown.
+    """
+
+    def __init__(
+        self, engine: CompiledEngine, facts: PatientFacts, policy: Policy, guidelines: tuple[Guideline, ...]
+    ) -> None:
+        self.engine = engine
+        self.documented = Case(engine.hierarchy, facts, Reading.DOCUMENTED)
+        self.policy = Case(engine.hierarchy, facts, Reading.of(policy))
+        self.marks: dict[URIRef, Marks] = {}
+        self.standings: dict[tuple[str, URIRef], Standing] = {}
+        index, documented = engine.index, self.documented
+        said = engine.marks(documented, index.all & ~index.contraindicated)
+        forbidden = engine.marks(self.policy, index.contraindicated)
+        plain = Marks(said.true & ~index.linked | forbidden.true, said.unknown & ~index.linked | forbidden.unknown)
+        for therapy in engine.knowledge.therapies:
+            concerned = index.concerned[str(therapy.iri)]
+            true, unknown = plain.true & concerned, plain.unknown & concerned
+            if (facts.courses or facts.judgements) and concerned & index.linked:
+                linked = engine.linked(documented, therapy, said)
+                true, unknown = true | linked.true, unknown | linked.unknown
+            self.marks[therapy.iri] = Marks(true, unknown)
+        for guideline in guidelines:
+            self._judge(guideline)
+
+    def _judge(self, guideline: Guideline) -> None:
+        engine = self.engine
+        index, rules = engine.index, engine.rules[guideline.code]
+        in_scope = rules.scope(self.documented)
+        reached: Marks | None = None
+        for therapy in engine.knowledge.therapies:
+            marks = self.marks[therapy.iri]
+            indicated = marks.among(rules.indicated)
+            but_for_steps = False
+            if indicated is False and index.concerned[str(therapy.iri)] & rules.indicated:
+                if reached is None:
+                    reached = engine.marks(self.documented.with_classes(rules.steps), rules.indicated)
+                but_for_steps = reached.among(rules.indicated & index.concerned[str(therapy.iri)]) is True
+            self.standings[guideline.code, therapy.iri] = Standing(
+                in_scope,
+                indicated,
+                marks.among(rules.recommended_against),
+                marks.among(index.contraindicated),
+                marks.among(rules.exhausted),
+                marks.among(rules.in_use),
+                but_for_steps,
+            )
+
+    @cached_property
+    def undecided(self) -> Case:
+        """The case with silence read as unknown, whatever the request asks for."""
+        return Case(self.engine.hierarchy, self.documented.facts, Reading.OPEN)
+
+    def held(self, therapy: Therapy) -> frozenset[URIRef]:
+        """The classes of options that hold for the option of a therapy."""
+        classes = self.engine.index.classes
+        return frozenset(URIRef(classes[p]) for p in positions(self.marks[therapy.iri].true))
+
+    def patient_is(self, patient_class: URIRef) -> Truth:
+        """Whether the patient belongs to a class, by what is documented."""
+        return self.engine.logic.patient(("named", str(patient_class)))(self.documented)
+
+    def course_is(self, course: Course, course_class: URIRef) -> Truth:
+        """Whether a course of the patient belongs to a class."""
+        return self.engine.logic.course(("named", str(course_class)))(self.documented, course)

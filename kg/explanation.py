@@ -1,0 +1,407 @@
+"""Why a condition holds, why it does not, and what is missing to decide it: the facts of the record behind a truth value.
+
+A proof cites as few facts as it can: they are enough for the condition to hold, and none of them can be spared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from kg.case import AGE, SEX_CLASS, Case
+from kg.expressions import Expression, Truth
+from kg.facts import Course, CoursePart
+from kg.logic import DOSE, Logic
+from kg.namespaces import NXL
+from kg.therapies import Therapy
+
+
+class FactKind(StrEnum):
+    """What a cited fact is; `SILENCE` cites that something is not reported and counts as absent."""
+
+    FINDING = "finding"
+    ABSENCE = "absence"
+    SILENCE = "silence"
+    AGE = "age"
+    SEX = "sex"
+    MEASUREMENT = "measurement"
+    MEDICATION = "medication"
+    COURSE = "course"
+    JUDGEMENT = "judgement"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Fact:
+    """A fact of the record: its kind, the term it is about, and its position among the facts of that kind."""
+
+    kind: FactKind
+    term: str
+    position: int = -1
+
+
+class Gap(StrEnum):
+    """Why a fact is missing."""
+
+    UNREPORTED = "unreported"
+    UNSPECIFIED = "unspecified"
+    INCOMPLETE = "incomplete"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Missing:
+    """A fact that would decide: the term it is about, why it is missing, and for a course its position and field."""
+
+    gap: Gap
+    term: str
+    course: int = -1
+    field: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """Why a condition has its truth value: the facts, and the conditions inside it that it rests on.
+
+    `condition` is the IRI of a named class, or an expression.
+    """
+
+    condition: str | Expression
+    holds: bool
+    facts: frozenset[Fact]
+    parts: tuple[Proof, ...] = ()
+
+
+_COURSE_FIELDS = {
+    str(NXL.courseOutcome): "outcome",
+    str(NXL.isOngoing): "ongoing or end",
+    str(NXL.durationDays): "weeks",
+}
+_PART_FIELDS = {
+    DOSE: "dailyDoseMg or reachedTherapeuticDose",
+    str(NXL.reachedTherapeuticDose): "dailyDoseMg or reachedTherapeuticDose",
+    str(NXL.notTolerated): "notTolerated",
+}
+_NOTHING: frozenset[Missing] = frozenset()
+
+
+class Explainer:
+    """Explains conditions on one patient under one reading.
+
+    `members` and the three tests come from the engine: they say what a whole-class therapy stands for and what makes a
+    member unusable.
+    """
+
+    def __init__(self, logic: Logic, case: Case, whole: WholeClasses) -> None:
+        self._logic = logic
+        self._case = case
+        self._whole = whole
+        self._proofs: dict[tuple[str, bool], Proof] = {}
+        self._missing: dict[Expression, frozenset[Missing]] = {}
+
+    # -- why
+
+    def proof(self, expression: Expression, holds: bool = True) -> Proof:
+        """Why the patient meets a condition or, with `holds` false, why not; the truth value has to be that one."""
+        return self._prove(expression, holds, self._logic.patient, ())
+
+    def course_proof(self, course: Course, expression: Expression, holds: bool = True) -> Proof:
+        """Why a course meets a condition, or why not."""
+        return self._prove(expression, holds, self._logic.course, (course,))
+
+    def _prove(self, expression: Expression, holds: bool, test: Callable[..., Any], of: tuple[Any, ...]) -> Proof:
+        match expression:
+            case ("everything",) | ("nothing",):
+                return Proof(expression, holds, frozenset())
+            case ("named", name):
+                key = (name, holds)
+                if of or key not in self._proofs:
+                    inner = self._prove(self._logic.classes[name], holds, test, of)
+                    found = Proof(name, holds, inner.facts, (inner,) if inner.facts or inner.parts else ())
+                    if of:
+                        return found
+                    self._proofs[key] = found
+                return self._proofs[key]
+            case ("not", part):
+                inner = self._prove(part, not holds, test, of)
+                return Proof(expression, holds, inner.facts, (inner,))
+            case ("all", *parts) | ("any", *parts):
+                fitting = [p for p in parts if test(p)(self._case, *of) is holds]
+                proofs = [self._prove(p, holds, test, of) for p in fitting]
+                if (expression[0] == "all") is not holds:  # one is enough
+                    proofs = [_smallest(proofs)]
+                return Proof(expression, holds, frozenset().union(*(p.facts for p in proofs)), tuple(proofs))
+        leaf = (self._prove_patient, self._prove_course, self._prove_part)[len(of)]
+        return leaf(expression, holds, *of)
+
+    def _prove_patient(self, expression: Expression, holds: bool) -> Proof:
+        case, facts = self._case, self._case.facts
+        cited: frozenset[Fact] = frozenset()
+        match expression:
+            case ("finding", term):
+                cited = self._finding_facts(term, holds)
+            case ("sex", term):
+                cited = frozenset({Fact(FactKind.SEX, term)})
+            case ("quantity", quantity, _):
+                cited = self._quantity_facts(quantity)
+            case ("takes", group, _):
+                cited = self._medication_facts(expression) if holds else frozenset({Fact(FactKind.SILENCE, group)})
+            case ("had-course", condition):
+                tests = self._logic.course(condition)
+                if holds:
+                    proofs = [self.course_proof(c, condition) for c in facts.courses if tests(case, c) is True]
+                    return _within(expression, _smallest(proofs))
+                return Proof(expression, holds, self._courses(facts.courses))
+            case ("whole", helper, *kinds):
+                return self._prove_whole(expression, helper, tuple(kinds), holds)
+        return Proof(expression, holds, cited)
+
+    def _finding_facts(self, term: str, holds: bool) -> frozenset[Fact]:
+        hierarchy, facts = self._case.hierarchy, self._case.facts
+        if holds:
+            reported = [f for f in facts.present if term in hierarchy.finding(str(f)).above]
+            return frozenset({Fact(FactKind.FINDING, str(reported[0]))})
+        for absent in facts.absent:
+            if term in hierarchy.finding(str(absent)).below:
+                return frozenset({Fact(FactKind.ABSENCE, str(absent))})
+        sex = SEX_CLASS.get(facts.sex)
+        if sex is not None and term in hierarchy.denied_by(sex):
+            return frozenset({Fact(FactKind.SEX, sex)})
+        return frozenset({Fact(FactKind.SILENCE, term)})
+
+    def _quantity_facts(self, quantity: str) -> frozenset[Fact]:
+        if quantity == AGE:
+            return frozenset({Fact(FactKind.AGE, AGE)})
+        reported = any(str(m.quantity) == quantity for m in self._case.facts.measurements)
+        return frozenset({Fact(FactKind.MEASUREMENT if reported else FactKind.SILENCE, quantity)})
+
+    def _medication_facts(self, expression: Expression) -> frozenset[Fact]:
+        for position, medication in enumerate(self._case.facts.medications):
+            if self._logic.takes(self._case, medication, expression) is True:
+                return frozenset({Fact(FactKind.MEDICATION, str(medication.substance), position)})
+        raise AssertionError("a medication that is taken is among the medications")
+
+    def _courses(self, courses: Iterable[Course]) -> frozenset[Fact]:
+        return frozenset(Fact(FactKind.COURSE, "", c.source_index) for c in courses)
+
+    def _prove_course(self, expression: Expression, holds: bool, course: Course) -> Proof:
+        cited = self._courses([course])
+        match expression:
+            case ("of-patient", condition):
+                inner = self.proof(condition, holds)
+                return Proof(expression, holds, cited | inner.facts, (inner,))
+            case ("has-part", least, condition) if holds:
+                test = self._logic.part(condition)
+                fitting = [p for p in course.parts if test(self._case, course, p) is True][:least]
+                proofs = [self._prove(condition, True, self._logic.part, (course, p)) for p in fitting]
+                return Proof(expression, True, cited.union(*(p.facts for p in proofs)), tuple(proofs))
+        return Proof(expression, holds, cited)
+
+    def _prove_part(self, expression: Expression, holds: bool, course: Course, part: CoursePart) -> Proof:
+        cited = self._courses([course])
+        if expression[0] == "of-course":
+            inner = self.course_proof(course, expression[1], holds)
+            return Proof(expression, holds, cited | inner.facts, (inner,))
+        return Proof(expression, holds, cited)
+
+    def _prove_whole(self, expression: Expression, helper: str, kinds: tuple[str, ...], holds: bool) -> Proof:
+        """All members, each by its smallest reason; or the one member to which the kinds do not apply."""
+        proofs = []
+        for member in self._whole.members(helper):
+            reasons = self._whole.reasons(self._case, member, kinds)
+            if holds:
+                proofs.append(_smallest([self._reason(member, reason) for reason in reasons]))
+            elif not reasons and self._whole.applies(self._case, member, kinds) is False:
+                return Proof(expression, False, frozenset(), (Proof(str(member.iri), False, frozenset()),))
+        return Proof(expression, holds, frozenset().union(*(p.facts for p in proofs)), tuple(proofs))
+
+    def _reason(self, member: Therapy, reason: Reason) -> Proof:
+        if reason.condition is not None:
+            inner = self.proof(reason.condition)
+            return Proof(str(member.iri), True, inner.facts, (Proof(reason.name, True, inner.facts, (inner,)),))
+        return Proof(str(member.iri), True, reason.facts, (Proof(reason.name, True, reason.facts),))
+
+    # -- what is missing
+
+    def missing(self, expression: Expression) -> frozenset[Missing]:
+        """The facts that would decide a condition on the patient that is unknown; nothing if it is known."""
+        if expression not in self._missing:
+            self._missing[expression] = self._lack(expression, self._logic.patient, ())
+        return self._missing[expression]
+
+    def course_missing(self, course: Course, expression: Expression) -> frozenset[Missing]:
+        """The facts that would decide a condition on a course."""
+        return self._lack(expression, self._logic.course, (course,))
+
+    def part_missing(self, course: Course, part: CoursePart, expression: Expression) -> frozenset[Missing]:
+        """The facts that would decide a condition on a part of a course."""
+        return self._lack(expression, self._logic.part, (course, part))
+
+    def _lack(self, expression: Expression, test: Callable[..., Any], of: tuple[Any, ...]) -> frozenset[Missing]:
+        if test(expression)(self._case, *of) is not None:
+            return _NOTHING
+        match expression:
+            case ("named", name):
+                inner = self._logic.classes[name]
+                return self.missing(inner) if not of else self._lack(inner, test, of)
+            case ("not", part):
+                return self._lack(part, test, of)
+            case ("all", *parts) | ("any", *parts):
+                return _NOTHING.union(*(self._lack(part, test, of) for part in parts))
+        leaf = (self._lack_of_patient, self._lack_of_course, self._lack_of_part)[len(of)]
+        return leaf(expression, *of)
+
+    def _lack_of_patient(self, expression: Expression) -> frozenset[Missing]:
+        match expression:
+            case ("finding", term):
+                return self._missing_findings(term)
+            case ("sex", term):
+                return frozenset({Missing(Gap.UNREPORTED, term)})
+            case ("quantity", quantity, _):
+                stale = any(str(m.quantity) == quantity for m in self._case.facts.measurements)
+                return frozenset({Missing(Gap.INCOMPLETE if stale else Gap.UNREPORTED, quantity)})
+            case ("takes", group, _):
+                return self._missing_medications(group, expression)
+            case ("had-course", condition):
+                return _NOTHING.union(*(self.course_missing(c, condition) for c in self._case.facts.courses))
+            case ("whole", helper, *kinds):
+                return self._missing_of_whole(helper, tuple(kinds))
+        return _NOTHING
+
+    def _missing_findings(self, term: str) -> frozenset[Missing]:
+        case, hierarchy = self._case, self._case.hierarchy
+        if term not in case.open:
+            return frozenset({Missing(Gap.UNREPORTED, term)})
+        reported = [hierarchy.finding(str(f)) for f in (*case.facts.present, *case.facts.possible)]
+        if any(term in f.below for f in reported):
+            return frozenset({Missing(Gap.UNSPECIFIED, term)})
+        # Only something narrower than both is open: failed back surgery, and whether its pain is neuropathic.
+        below = hierarchy.finding(term).below
+        shared = {s for f in reported for s in below & f.below}
+        top = [s for s in shared if not (hierarchy.finding(s).above - {s}) & shared]
+        return frozenset(Missing(Gap.UNSPECIFIED, s) for s in top)
+
+    def _missing_medications(self, group: str, expression: Expression) -> frozenset[Missing]:
+        found = set()
+        for medication in self._case.facts.medications:
+            if self._logic.takes(self._case, medication, expression) is None:
+                substance = str(medication.substance)
+                known = self._case.hierarchy.relation(substance, group) is True
+                found.add(Missing(Gap.INCOMPLETE, substance) if known else Missing(Gap.UNSPECIFIED, group))
+        return frozenset(found) or frozenset({Missing(Gap.UNREPORTED, group)})
+
+    def _missing_of_whole(self, helper: str, kinds: tuple[str, ...]) -> frozenset[Missing]:
+        found = _NOTHING
+        for member in self._whole.members(helper):
+            for reason in self._whole.open_reasons(self._case, member, kinds):
+                found |= reason.missing if reason.condition is None else self.missing(reason.condition)
+        return found
+
+    def _lack_of_course(self, expression: Expression, course: Course) -> frozenset[Missing]:
+        position = course.source_index
+        match expression:
+            case ("of-patient", condition):
+                return self.missing(condition)
+            case ("number" | "value", property_, *_):
+                field = _COURSE_FIELDS.get(property_, "")
+                if property_ == str(NXL.daysAtTherapeuticDose):
+                    field = "weeks" if course.duration_days is None else "weeksAtDose"
+                return frozenset({Missing(Gap.INCOMPLETE, "", position, field)})
+            case ("has-part", _, condition):
+                return _NOTHING.union(*(self.part_missing(course, part, condition) for part in course.parts))
+        return frozenset({Missing(Gap.UNSPECIFIED, "", position, "substances")})
+
+    def _lack_of_part(self, expression: Expression, course: Course, part: CoursePart) -> frozenset[Missing]:
+        match expression:
+            case ("of-course", condition):
+                return self.course_missing(course, condition)
+            case ("number" | "value", property_, *_):
+                field = _PART_FIELDS.get(property_, "")
+                return frozenset({Missing(Gap.INCOMPLETE, "", course.source_index, field)})
+        return frozenset({Missing(Gap.UNSPECIFIED, "", course.source_index, "substances")})
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One reason for which a kind of option may apply to a therapy: a condition on the patient, or facts or gaps."""
+
+    name: str
+    truth: Truth
+    condition: Expression | None = None
+    facts: frozenset[Fact] = frozenset()
+    missing: frozenset[Missing] = frozenset()
+
+
+class WholeClasses:
+    """What makes the members of whole-class therapies unusable, reason by reason."""
+
+    def __init__(
+        self,
+        members: Callable[[str], tuple[Therapy, ...]],
+        forbidding: Callable[[Therapy], Mapping[str, Expression]],
+        patient: Callable[[Expression], Callable[[Case], Truth]],
+    ) -> None:
+        self.members = members
+        self._forbidding = forbidding
+        self._patient = patient
+
+    def applies(self, case: Case, member: Therapy, kinds: tuple[str, ...]) -> Truth:
+        """Whether one of the kinds applies to a member."""
+        truths = [r.truth for r in self._all(case, member, kinds)]
+        return True if True in truths else None if None in truths else False
+
+    def reasons(self, case: Case, member: Therapy, kinds: tuple[str, ...]) -> list[Reason]:
+        """The reasons that hold."""
+        return [r for r in self._all(case, member, kinds) if r.truth is True]
+
+    def open_reasons(self, case: Case, member: Therapy, kinds: tuple[str, ...]) -> list[Reason]:
+        """The reasons of which it is unknown, unless another one holds."""
+        everything = self._all(case, member, kinds)
+        return [] if any(r.truth is True for r in everything) else [r for r in everything if r.truth is None]
+
+    def _all(self, case: Case, member: Therapy, kinds: tuple[str, ...]) -> list[Reason]:
+        found: list[Reason] = []
+        unusable = str(NXL.UnusableOption) in kinds
+        if unusable or str(NXL.ContraindicatedOption) in kinds:
+            for name, condition in self._forbidding(member).items():
+                found.append(Reason(name, self._patient(condition)(case), condition))
+        if unusable or str(NXL.JudgedUnsuitableOption) in kinds:
+            found += self._judgements(case, member)
+        if unusable:
+            found += self._intolerances(case, member)
+        return found
+
+    @staticmethod
+    def _judgements(case: Case, member: Therapy) -> list[Reason]:
+        name = str(NXL.JudgedUnsuitableOption)
+        return [
+            Reason(name, True, facts=frozenset({Fact(FactKind.JUDGEMENT, str(j.intervention), position)}))
+            for position, j in enumerate(case.facts.judgements)
+            if any(case.hierarchy.relation(str(used), str(j.intervention)) is True for used in member.uses)
+        ]
+
+    @staticmethod
+    def _intolerances(case: Case, member: Therapy) -> list[Reason]:
+        name, found = str(NXL.SubstanceNotToleratedOption), []
+        for course in case.facts.courses:
+            for part in course.parts:
+                if part.not_tolerated is False:
+                    continue
+                position = course.source_index
+                if part.substance in member.uses:
+                    cited = frozenset({Fact(FactKind.COURSE, "", position)})
+                    lack = frozenset({Missing(Gap.INCOMPLETE, "", position, "notTolerated")})
+                    found.append(Reason(name, part.not_tolerated, facts=cited, missing=lack))
+                elif any(case.hierarchy.relation(str(u), str(part.substance)) is True for u in member.uses):
+                    lack = frozenset({Missing(Gap.UNSPECIFIED, "", position, "substances")})
+                    found.append(Reason(name, None, missing=lack))
+        return found
+
+
+def _smallest(proofs: list[Proof]) -> Proof:
+    """The proof that cites the fewest facts; the first of equals."""
+    return min(proofs, key=lambda proof: len(proof.facts))
+
+
+def _within(expression: Expression, inner: Proof) -> Proof:
+    return Proof(expression, inner.holds, inner.facts, (inner,))
