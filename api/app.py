@@ -8,7 +8,7 @@ from api import docs, eligibility, health, openapi, problems, queries, sparql
 from api.examples import read_examples
 from api.services import Services
 from api.settings import Settings
-from kg.build import Build
+from kg.build_folder import Build
 from kg.queries import list_queries
 
 _DESCRIPTION = """Decision support for the treatment of neuropathic pain: which options are open to a patient by which

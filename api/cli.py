@@ -9,7 +9,6 @@ import shutil
 import sys
 from collections.abc import Callable, Sequence
 from datetime import date
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -20,7 +19,8 @@ from api.app import create_app
 from api.server import PortUnavailable, address_of, reserve, serve
 from api.settings import Settings
 from api.tables import answer_text, readable, table
-from kg.build import Build, Manifest, build, is_current, open_build
+from kg.build import build, software_version, sources_hash
+from kg.build_folder import Build, Manifest, is_current, open_build
 from kg.errors import (
     InvalidParameter,
     InvalidQuery,
@@ -147,7 +147,7 @@ def _query(options: argparse.Namespace, settings: Settings) -> int:
 
 
 def _current_build(settings: Settings) -> Build:
-    if not is_current(settings.ontology, settings.build_folder):
+    if not is_current(settings.build_folder, sources_hash(settings.ontology), software_version()):
         _make_build(settings)
     return open_build(settings.build_folder, deadline_seconds=settings.reasoner_deadline_seconds)
 
@@ -199,13 +199,6 @@ def _width() -> int:
     return shutil.get_terminal_size(fallback=(100, 24)).columns
 
 
-def _version() -> str:
-    try:
-        return version("nextline")
-    except PackageNotFoundError:
-        return "(not installed)"
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="nextline",
@@ -213,7 +206,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action="version", version=f"nextline {_version()}")
+    parser.add_argument("--version", action="version", version=f"nextline {software_version()}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
     def add(name: str, command: Callable[[argparse.Namespace, Settings], int], text: str) -> argparse.ArgumentParser:

@@ -8,7 +8,7 @@ from starlette.requests import Request
 
 from api.lanes import Lane
 from api.settings import Settings
-from kg.build import Build
+from kg.build_folder import Build
 from kg.store import KnowledgeStore, QueryLimits
 
 

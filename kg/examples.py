@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass
 from datetime import date
@@ -85,14 +84,6 @@ def write_examples(sources: Sources) -> tuple[Path, ...]:
             _write(path, text)
             written.append(path)
     return tuple(written)
-
-
-def examples_hash(ontology: Path) -> str:
-    """SHA-256 over the files of the examples, so that a build knows when it is out of date."""
-    digest = hashlib.sha256()
-    for path in sorted((ontology / "examples").glob("*.*")):
-        digest.update(path.name.encode("utf-8") + b"\0" + path.read_bytes() + b"\0")
-    return digest.hexdigest()
 
 
 def example_graph(ontology: Path) -> Graph:

@@ -1,8 +1,8 @@
 """Run HermiT through Owlready2 on N-Triples from standard input; the only module that imports Owlready2.
 
 It is started as a process of its own, so that a deadline can end it together with its Java child, and so that
-Owlready2's global state never meets two callers. Its argument is a folder for temporary files. It prints the inferred triples as N-Triples, or one line that starts
-with `#inconsistent` or `#error`.
+Owlready2's global state never meets two callers. Its argument is a folder for temporary files. It prints the inferred
+triples as N-Triples, or one line that starts with `#inconsistent` or `#error`.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kg.errors import BuildNotFound, NotWritable
+from kg.errors import BuildNotFound
 from kg.expressions import Expression, from_json
 
 FORMAT = 1
@@ -80,17 +80,6 @@ class Program:
             "concerned": dict(self.concerned),
         }
         return json.dumps(document, sort_keys=True, indent=1) + "\n"
-
-
-def write_program(program: Program, folder: Path) -> None:
-    """Write the program into a build folder. Raises NotWritable."""
-    path = folder / FILE_NAME
-    try:
-        path.write_text(program.to_json(), encoding="utf-8")
-    except OSError as error:
-        raise NotWritable(
-            str(path), f"cannot be written ({error.strerror}).", "Choose a folder with --build."
-        ) from None
 
 
 def read_program(folder: Path) -> Program:

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from kg.answer import Answerer
-from kg.build import Build, build, open_build
+from kg.build import build
+from kg.build_folder import Build, open_build
 from kg.compiled import CompiledEngine
 from kg.knowledge import Knowledge
 from kg.reference import ReferenceEngine

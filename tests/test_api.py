@@ -13,7 +13,7 @@ from starlette.testclient import TestClient
 
 from api.app import create_app
 from api.settings import Settings
-from kg.build import open_build
+from kg.build_folder import open_build
 from kg.namespaces import local_name
 
 ROOT = Path(__file__).resolve().parent.parent

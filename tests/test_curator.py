@@ -11,7 +11,8 @@ import pytest
 
 from kg import closure
 from kg.answer import Answerer
-from kg.build import build, open_build
+from kg.build import build
+from kg.build_folder import open_build
 from kg.request import parse_request
 from kg.sources import load_sources
 

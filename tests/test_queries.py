@@ -29,7 +29,7 @@ REGENERATE = bool(os.environ.get("NEXTLINE_REGENERATE_GOLDEN"))
 
 @pytest.fixture(scope="module")
 def store(build_folder: Path) -> KnowledgeStore:
-    from kg.build import open_build
+    from kg.build_folder import open_build
 
     return KnowledgeStore.load(open_build(build_folder).graph_files)
 

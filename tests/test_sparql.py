@@ -18,7 +18,7 @@ from starlette.testclient import TestClient
 from api.app import create_app
 from api.negotiation import choose
 from api.settings import Settings
-from kg.build import open_build
+from kg.build_folder import open_build
 from kg.errors import InvalidQuery
 from kg.query_text import TextLimits, check
 from kg.store import Form, KnowledgeStore, QueryLimits, ResultFormat
