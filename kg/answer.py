@@ -11,17 +11,17 @@ from typing import Any
 from rdflib import URIRef
 
 from kg.abox import Reading
-from kg.compiled import CompiledEngine, CompiledEvaluation
+from kg.catalogue import Catalogue, Placement, Row
+from kg.compiled import CompiledEngine, CompiledEvaluation, Marks
 from kg.errors import UnknownGuideline
 from kg.explanation import Explainer, Fact, FactKind, Gap, Missing, Proof, WholeClasses
-from kg.expressions import Expression, walk
+from kg.expressions import Expression
 from kg.facts import Course
 from kg.guidelines import Guideline
 from kg.index import positions
 from kg.knowledge import Knowledge
-from kg.namespaces import NXL, local_name
-from kg.phrases import Phrases
-from kg.reading import InputIssue, ReadRecord, read_record
+from kg.namespaces import NXL
+from kg.reading import ReadRecord, read_record
 from kg.request import EligibilityRequest
 from kg.therapies import Therapy
 from kg.verdicts import Standing, Status
@@ -39,17 +39,21 @@ class Answerer:
         self.knowledge: Knowledge = engine.knowledge
         self.vocabulary = Vocabulary(engine.knowledge)
         self.version = dict(version)
-        self.phrases = {lay: Phrases(engine.knowledge, lay=lay) for lay in (False, True)}
-        forbidding = frozenset(engine.program.contraindicated)
+        options, forbidding = engine.program.options, frozenset(engine.program.contraindicated)
         self._conditions = {
-            iri: {c: engine.program.options[c].patient for c in classes if c in forbidding}
+            iri: {c: options[c].patient for c in classes if c in forbidding}
             for iri, classes in engine.program.concerned.items()
         }
-        self.whole = WholeClasses(engine.members, self.conditions_of, engine.logic.patient)
+        self.whole = WholeClasses(engine.members, self._forbidding, engine.logic.patient)
+        self.catalogues = {lay: Catalogue(engine, self.whole, lay=lay) for lay in (False, True)}
         stated = engine.knowledge.stated
         self.course_statements = tuple(
             iri for iri in sorted(engine.knowledge.statements) if stated.is_a(iri, NXL.TherapyCourse)
         )
+
+    def _forbidding(self, therapy: Therapy) -> Mapping[str, Expression]:
+        """The contraindications that concern a therapy, each with what it asks of the patient."""
+        return self._conditions[str(therapy.iri)]
 
     def guidelines(self, codes: Iterable[str]) -> tuple[Guideline, ...]:
         """The guidelines that a request names, or all. Raises UnknownGuideline."""
@@ -64,24 +68,20 @@ class Answerer:
                 )
         return tuple(known[code] for code in chosen)
 
-    def conditions_of(self, therapy: Therapy) -> Mapping[str, Expression]:
-        """The contraindications that concern a therapy, each with what it asks of the patient."""
-        return self._conditions[str(therapy.iri)]
-
     def read(self, request: EligibilityRequest, today: date) -> ReadRecord:
         """The facts of a record; errors as for read_record."""
         return read_record(self.knowledge, self.vocabulary, request, today)
 
     def answer(self, request: EligibilityRequest, *, today: date, explain_as_tree: bool = False) -> dict[str, Any]:
-        """Answer a request; the result is ready for JSON. `today` is the as-of date when the request gives none.
+        """Answer a request; the result is ready for JSON and shares rows with other answers, so it must not be changed.
 
-        Raises InvalidRecord and its kinds for a request that cannot be answered.
+        `today` is the as-of date when the request gives none. Raises InvalidRecord and its kinds for a request that cannot
+        be answered.
         """
         guidelines = self.guidelines(request.guidelines)
         read = self.read(request, today)
         evaluation = self.engine.evaluate(read.facts, request.unreported_findings, guidelines)
-        writer = _Writer(self, request, read, evaluation, guidelines, explain_as_tree)
-        return writer.answer()
+        return _Writer(self, request, read, evaluation, guidelines, explain_as_tree).answer()
 
 
 def input_hash(request: EligibilityRequest) -> str:
@@ -91,6 +91,8 @@ def input_hash(request: EligibilityRequest) -> str:
 
 
 class _Writer:
+    """Writes one answer."""
+
     def __init__(
         self,
         answerer: Answerer,
@@ -103,39 +105,46 @@ class _Writer:
         self.answerer = answerer
         self.engine = answerer.engine
         self.knowledge = answerer.knowledge
+        self.index = self.engine.index
         self.request = request
         self.read = read
         self.facts = read.facts
         self.evaluation = evaluation
         self.guidelines = guidelines
         self.tree = tree
-        self.lay = request.audience == "patient"
-        self.phrases = answerer.phrases[self.lay]
-        logic, whole = self.engine.logic, answerer.whole
-        self.documented = Explainer(logic, evaluation.documented, whole)
-        self.policy = Explainer(logic, evaluation.policy, whole)
+        self.catalogue = answerer.catalogues[request.audience == "patient"]
+        self.phrases = self.catalogue.phrases
+        self.documented = Explainer(self.engine.logic, evaluation.documented, answerer.whole)
+        self.policy = Explainer(self.engine.logic, evaluation.policy, answerer.whole)
+        self.undecided = Explainer(self.engine.logic, evaluation.undecided, answerer.whole)
+        self.reading = evaluation.policy.reading
+        self.touched = self.index.touched(self.facts) & self.index.contraindicated
+        self.courses = {c.source_index: c for c in self.facts.courses}
         self.current = frozenset(m.substance for m in self.facts.medications if m.days_since_last == 0)
-        self.entries: dict[tuple[int, str], dict[str, Any]] = {}
-        self.gaps: dict[Missing, dict[tuple[str, str], None]] = {}
-        self.settled_alone: dict[Missing, int] = {}
+        self.entries: dict[int, Row] = {}
+        self.unfulfilled_entries: dict[int, Row] = {}
+        self.unmet_entries: dict[str, Row] = {}
+        self.waiting: dict[Missing, list[tuple[str, URIRef]]] = {}
+        self.conditional: list[tuple[str, URIRef]] = []
+        self.deciding_alone: dict[Missing, int] = {}
 
     def answer(self) -> dict[str, Any]:
-        options = [self.option(g, t) for g in self.guidelines for t in self.knowledge.therapies]
-        options.sort(key=lambda o: o.pop("_order"))
-        for option in options:
-            option["alternatives"] = self.alternatives(option, options)
+        ranked = [self.option(g, t) for g in self.guidelines for t in self.knowledge.therapies]
+        ranked.sort(key=lambda pair: pair[0])
+        options = [option for _, option in ranked]
+        self.add_alternatives(options)
         return {
             "patient": self.request.patient.id,
             "asOf": self.facts.as_of.isoformat(),
             "unreportedFindings": self.request.unreported_findings.value,
             "audience": self.request.audience,
-            "guidelines": [{"code": g.code, "id": str(g.iri), "label": g.label} for g in self.guidelines],
+            "guidelines": [self.catalogue.guideline(g) for g in self.guidelines],
             "options": options,
             "questions": self.questions(),
-            "steps": [self.step(g, s) for g in self.guidelines for s in g.steps],
-            "ledger": [self.ledger(c) for c in sorted(self.facts.courses, key=lambda c: c.source_index)],
+            "steps": [self.step(g, str(s)) for g in self.guidelines for s in g.steps],
+            "ledger": [self.ledger(self.courses[position]) for position in sorted(self.courses)],
             "measurements": [self.phrases.measurement(m) for m in self.facts.measurements],
-            "inputIssues": [_issue(i) for i in self.read.issues],
+            "inputIssues": [{"kind": i.kind, "place": i.place, "message": i.message} for i in self.read.issues],
             "knowledge": self.answerer.version,
             "engine": self.engine.name,
             "inputHash": input_hash(self.request),
@@ -144,125 +153,107 @@ class _Writer:
 
     # -- options
 
-    def option(self, guideline: Guideline, therapy: Therapy) -> dict[str, Any]:
-        standing = self.evaluation.standings[guideline.code, therapy.iri]
+    def option(self, guideline: Guideline, therapy: Therapy) -> tuple[tuple[Any, ...], Row]:
+        """An option, and where it stands in the answer."""
+        key = (guideline.code, therapy.iri)
+        standing = self.evaluation.standings[key]
         status = standing.status
-        index, marks = self.engine.index, self.evaluation.marks[therapy.iri]
-        held = [index.classes[p] for p in positions(marks.true & index.of_guideline[guideline.code])]
-        placed = self.placed(guideline, therapy)
-        statements = self.knowledge.statements
-        indications = [s for s in map(URIRef, held) if self.knowledge.stated.is_a(s, guideline.indicated)]
-        first = min(
-            (statements[s] for s in indications or placed),
-            key=lambda s: (self.knowledge.individual_rank(s.line), s.iri),
-            default=None,
-        )
-        is_a = self.knowledge.interventions.is_a
-        judged = [j.reason for j in self.facts.judgements if any(is_a(used, j.intervention) for used in therapy.uses)]
-        reserved = any(self.knowledge.stated.is_a(URIRef(s), NXL.ReservedOption) for s in held)
+        marks, catalogue = self.evaluation.marks[therapy.iri], self.catalogue
+        held = marks.true & self.index.of_guideline[guideline.code]
+        placements = catalogue.placements[key]
+        first: Placement | None = next((p for p in placements if held >> p.position & 1), None)
+        first = first or (placements[0] if placements else None)
+        judged = self.judged(therapy)
         rank = {
-            "reserved": reserved,
+            "reserved": bool(held & catalogue.reserved),
             "judgedUnsuitable": bool(judged),
-            "line": self.knowledge.individual_rank(first.line if first else None),
-            "strength": self.knowledge.individual_rank(first.strength if first else None),
-            "majorCautions": self.major_cautions(held),
+            "line": first.line_rank if first else None,
+            "strength": first.strength_rank if first else None,
+            "majorCautions": (held & catalogue.severe).bit_count(),
         }
-        return {
-            "therapy": {"id": local_name(therapy.iri), "iri": str(therapy.iri), "label": self.label(therapy.iri)},
+        name = catalogue.therapies[therapy.iri]
+        row = {
+            "therapy": name,
             "status": status.value,
-            "inUse": all(used in self.current for used in therapy.uses),
-            "line": self.knowledge.individual_code(first.line if first else None),
+            "inUse": self.current.issuperset(therapy.uses),
+            "line": first.line if first else None,
             "guideline": guideline.code,
-            "strength": self.knowledge.individual_code(first.strength if first else None),
-            "reserved": reserved,
+            "strength": first.strength if first else None,
+            "reserved": rank["reserved"],
             "judgedUnsuitable": judged,
             "rank": rank,
-            "because": [self.entry(s, therapy) for s in held],
-            "whyNot": self.why_not(guideline, therapy, standing, held, placed),
-            "unmetSteps": self.unmet_steps(guideline, therapy, standing),
-            "missing": self.missing(guideline, therapy) if status is Status.CONDITIONAL else [],
-            "assumedAbsent": self.assumed(therapy),
-            "_order": (status.order, *rank.values(), self.label(therapy.iri), guideline.code),
+            "because": [self.entry(p, therapy) for p in positions(held)],
+            "whyNot": self.why_not(guideline, therapy, standing, held),
+            "unmetSteps": [] if standing.indicated else self.unmet_steps(key),
+            "missing": self.missing(guideline, therapy, standing, marks) if status is Status.CONDITIONAL else [],
+            "assumedAbsent": self.assumed(therapy, marks),
         }
+        last = 1_000_000
+        order = [last if value is None else value for value in rank.values()]
+        return (status.order, *order, name["label"], guideline.code), row
 
-    def major_cautions(self, held: list[str]) -> int:
-        """How many statements that warn of something severe hold."""
-        warned = 0
-        for iri in held:
-            statement = self.knowledge.statements[URIRef(iri)]
-            warns = self.knowledge.kind_code(iri) in ("caution", "interaction", "limited-efficacy")
-            warned += warns and self.knowledge.individual_code(statement.severity) in ("absolute", "major")
-        return warned
-
-    def placed(self, guideline: Guideline, therapy: Therapy) -> list[URIRef]:
-        """The indications that concern the therapy, whether or not the patient meets them."""
-        concerned = self.engine.program.concerned[str(therapy.iri)]
-        rules = self.engine.program.rules[guideline.code]
-        return [URIRef(s) for s in rules.indicated if s in concerned and URIRef(s) in self.knowledge.statements]
-
-    def alternatives(self, option: dict[str, Any], options: list[dict[str, Any]]) -> list[str]:
-        """Beside a reserved option, every other option of any line that the same guideline leaves open."""
-        if not option["reserved"]:
+    def judged(self, therapy: Therapy) -> list[str]:
+        """The reasons for which a clinician judged something that the therapy uses unsuitable."""
+        if not self.facts.judgements:
             return []
-        return [
-            other["therapy"]["id"]
-            for other in options
-            if not other["reserved"]
-            and other["status"] == Status.ELIGIBLE.value
-            and other["guideline"] == option["guideline"]
-        ]
+        is_a = self.knowledge.interventions.is_a
+        return [j.reason for j in self.facts.judgements if any(is_a(used, j.intervention) for used in therapy.uses)]
+
+    def add_alternatives(self, options: list[Row]) -> None:
+        """Beside a reserved option, every other option of any line that the same guideline leaves open."""
+        found: dict[str, list[str]] = {}
+        for option in options:
+            if option["status"] == "eligible" and not option["reserved"]:
+                found.setdefault(option["guideline"], []).append(option["therapy"]["id"])
+        for option in options:
+            option["alternatives"] = found.get(option["guideline"], []) if option["reserved"] else []
 
     # -- statements and their facts
 
-    def label(self, term: URIRef | str) -> str:
-        return self.phrases.label(term)
-
-    def entry(self, iri: str, therapy: Therapy) -> dict[str, Any]:
+    def entry(self, position: int, therapy: Therapy) -> Row:
         """A statement with the facts for which it holds."""
-        option = self.engine.program.options[iri]
-        if option.repeats or option.shares or iri == str(NXL.JudgedUnsuitableOption):
-            return self.statement(URIRef(iri)) | {"facts": self.cite(self.link_facts(iri, therapy))}
-        known = self.entries.get((0, iri))
+        plain = self.catalogue.plain[position]
+        if plain is not None:
+            return plain
+        if self.index.linked >> position & 1:
+            return self.with_facts(position, self.link_facts(position, therapy))
+        known = self.entries.get(position)
         if known is None:
-            explainer = self.policy if iri in self.engine.program.contraindicated else self.documented
-            proof = explainer.proof(option.patient)
-            known = self.statement(URIRef(iri)) | {"facts": self.cite(proof.facts)}
+            forbids = self.index.contraindicated >> position & 1
+            explainer = self.policy if forbids else self.documented
+            proof = explainer.proof(self.catalogue.conditions[position])
+            known = self.entries[position] = self.with_facts(position, proof.facts)
             if self.tree:
                 known["explanation"] = self.explanation(proof)
-            self.entries[0, iri] = known
         return known
 
-    def statement(self, iri: URIRef) -> dict[str, Any]:
-        return self.phrases.statement(self.knowledge.statements[iri])
+    def with_facts(self, position: int, facts: Iterable[Fact]) -> Row:
+        return (self.catalogue.statements[position] or {}) | {"facts": self.cite(facts)}
 
-    def link_facts(self, iri: str, therapy: Therapy) -> frozenset[Fact]:
+    def link_facts(self, position: int, therapy: Therapy) -> frozenset[Fact]:
         """The earlier trials and judgements of a therapy for which a class of its option holds."""
+        iri = self.index.classes[position]
         option, case, logic = self.engine.program.options[iri], self.evaluation.documented, self.engine.logic
         found: set[Fact] = set()
-        if iri == str(NXL.JudgedUnsuitableOption):
+        if self.index.judged >> position & 1:
             for reason in self.answerer.whole.reasons(case, therapy, (iri,)):
                 found |= reason.facts
         for condition in option.repeats:
-            courses = [c for c in self.facts.courses if c.therapy == therapy.iri]
-            proofs = [
-                self.documented.course_proof(c, condition) for c in courses if logic.course(condition)(case, c) is True
-            ]
+            test = logic.course(condition)
+            fitting = [c for c in case.courses_of.get(therapy.iri, ()) if test(case, c) is True]
+            proofs = [self.documented.course_proof(course, condition) for course in fitting]
             found |= min(proofs, key=lambda p: len(p.facts)).facts
         for condition in option.shares:
-            test = logic.part(condition)
-            fitting = (
-                c
-                for c in self.facts.courses
-                for p in c.parts
-                if p.substance in therapy.uses and test(case, c, p) is True
-            )
-            found.add(Fact(FactKind.COURSE, "", next(fitting).source_index))
+            part_test = logic.part(condition)
+            shared = (pair for used in therapy.uses for pair in case.parts_of.get(used, ()))
+            course = next(course for course, part in shared if part_test(case, course, part) is True)
+            found.add(Fact(FactKind.COURSE, "", course.source_index))
         return frozenset(found) | self.documented.proof(option.patient).facts
 
-    def cite(self, facts: Iterable[Fact]) -> list[dict[str, Any]]:
+    def cite(self, facts: Iterable[Fact]) -> list[Row]:
         return [self.phrases.fact(fact, self.facts, self.read.places) for fact in sorted(facts)]
 
-    def explanation(self, proof: Proof) -> dict[str, Any]:
+    def explanation(self, proof: Proof) -> Row:
         """A proof as a tree: each condition with what it rests on."""
         return {
             "condition": self.phrases.condition(proof.condition),
@@ -273,106 +264,96 @@ class _Writer:
 
     # -- why not
 
-    def why_not(
-        self, guideline: Guideline, therapy: Therapy, standing: Standing, held: list[str], placed: list[URIRef]
-    ) -> list[dict[str, Any]]:
-        status = standing.status
-        rules = self.engine.program.rules[guideline.code]
+    def why_not(self, guideline: Guideline, therapy: Therapy, standing: Standing, held: int) -> list[Row]:
+        status, sets = standing.status, self.engine.rules[guideline.code]
+        closing = {
+            Status.CONTRAINDICATED: self.index.contraindicated,
+            Status.RECOMMENDED_AGAINST: sets.recommended_against,
+            Status.EXHAUSTED: sets.exhausted,
+            Status.IN_USE: sets.in_use,
+        }.get(status)
+        if closing is not None:
+            return [{"reason": status.value, **self.entry(p, therapy)} for p in positions(held & closing)]
         if status is Status.ELIGIBLE:
             return []
         if status is Status.OUT_OF_SCOPE:
             return self.out_of_scope(guideline)
         if status is Status.CONDITIONAL:
             return [{"reason": "facts are missing that decide; see missing"}]
-        if status in (Status.NOT_INDICATED, Status.NOT_REACHED):
-            if not placed:
-                return [{"reason": "the guideline places this therapy in no line"}]
-            reason = "not fulfilled" if status is Status.NOT_INDICATED else "steps are unmet"
-            return [{"reason": reason, **self.unfulfilled(s)} for s in placed]
-        classes = {
-            Status.CONTRAINDICATED: self.engine.program.contraindicated,
-            Status.RECOMMENDED_AGAINST: rules.recommended_against,
-            Status.EXHAUSTED: rules.exhausted,
-            Status.IN_USE: rules.in_use,
-        }[status]
-        return [{"reason": status.value, **self.entry(s, therapy)} for s in held if s in classes]
+        placements = self.catalogue.placements[guideline.code, therapy.iri]
+        if not placements:
+            return [{"reason": "the guideline places this therapy in no line"}]
+        return [self.unfulfilled(p.position, status) for p in placements]
 
-    def out_of_scope(self, guideline: Guideline) -> list[dict[str, Any]]:
-        """What the scope asks for and the patient does not meet, and the boundaries that were met."""
-        scope = self.engine.program.rules[guideline.code].scope
-        proof = self.documented.proof(scope, holds=False)
-        branches = self.knowledge.statements_below(guideline.scope)
-        facts = self.cite(proof.facts)
-        return [
-            {"reason": "out of the scope of the guideline", **self.statement(s.iri), "facts": facts} for s in branches
-        ]
+    def out_of_scope(self, guideline: Guideline) -> list[Row]:
+        """What the scope asks for, with the facts for which the patient does not meet it."""
+        key = f"scope {guideline.code}"
+        if key not in self.unmet_entries:
+            scope = self.engine.program.rules[guideline.code].scope
+            facts = self.cite(self.documented.proof(scope, holds=False).facts)
+            rows = [
+                {"reason": "out of the scope of the guideline", **self.phrases.statement(s), "facts": facts}
+                for s in self.knowledge.statements_below(guideline.scope)
+            ]
+            self.unmet_entries[key] = {"rows": rows}
+        found: list[Row] = self.unmet_entries[key]["rows"]
+        return found
 
-    def unfulfilled(self, indication: URIRef) -> dict[str, Any]:
+    def unfulfilled(self, position: int, status: Status) -> Row:
         """An indication with the facts for which it does not hold."""
-        proof = self.documented.proof(self.engine.program.options[str(indication)].patient, holds=False)
-        found = self.statement(indication) | {"facts": self.cite(proof.facts)}
-        return found | ({"explanation": self.explanation(proof)} if self.tree else {})
+        known = self.unfulfilled_entries.get(position)
+        if known is None:
+            proof = self.documented.proof(self.catalogue.conditions[position], holds=False)
+            reason = "not fulfilled" if status is Status.NOT_INDICATED else "steps are unmet"
+            known = {"reason": reason, **self.with_facts(position, proof.facts)}
+            if self.tree:
+                known["explanation"] = self.explanation(proof)
+            self.unfulfilled_entries[position] = known
+        return known
 
     # -- steps
 
-    def unmet_steps(self, guideline: Guideline, therapy: Therapy, standing: Standing) -> list[dict[str, Any]]:
+    def unmet_steps(self, key: tuple[str, URIRef]) -> list[Row]:
         """The steps that an indication of the therapy asks for and the patient has not taken, and what would take them."""
-        if standing.indicated is True:
-            return []
-        rules = self.engine.program.rules[guideline.code]
-        asked: dict[str, None] = {}
-        for indication in self.placed(guideline, therapy):
-            asked |= dict.fromkeys(self.steps_in(self.engine.program.options[str(indication)].patient, rules.steps))
-        unmet = [s for s in asked if self.evaluation.patient_is(URIRef(s)) is not True]
-        return [self.unmet(URIRef(step)) for step in unmet]
+        asked = self.catalogue.steps_asked[key]
+        return [self.unmet(step) for step in asked if self.is_patient(step) is not True]
 
-    def steps_in(self, expression: Expression, steps: Mapping[str, Expression]) -> list[str]:
-        """The steps that a condition asks for, those made of other steps resolved into these."""
-        found: list[str] = []
-        for inner in walk(expression):
-            if inner[0] == "named" and inner[1] in steps:
-                smaller = self.steps_in(self.engine.program.classes[inner[1]], steps) if self.is_sum(inner[1]) else []
-                found += smaller or [inner[1]]
-        return found
+    def is_patient(self, name: str) -> bool | None:
+        return self.evaluation.patient_is(name)
 
-    def is_sum(self, step: str) -> bool:
-        """Whether a step only asks for other steps."""
-        return bool(self.engine.program.classes[step][0] == "all")
-
-    def unmet(self, step: URIRef) -> dict[str, Any]:
-        key = (1, str(step))
-        if key not in self.entries:
-            branches = [b for b in self.branches(step) if b in self.knowledge.statements]
-            self.entries[key] = {
-                "step": str(step),
-                "label": self.label(step),
-                "known": self.evaluation.patient_is(step) is False,
+    def unmet(self, step: str) -> Row:
+        known = self.unmet_entries.get(step)
+        if known is None:
+            statements = self.knowledge.statements
+            branches = [statements[URIRef(b)] for b in self.catalogue.branches(step) if URIRef(b) in statements]
+            known = self.unmet_entries[step] = {
+                "step": step,
+                "label": self.phrases.label(step),
+                "known": self.is_patient(step) is False,
                 "metBy": [
-                    {"statement": str(b), "label": self.label(b), "text": self.statement(b)["text"]} for b in branches
+                    {k: self.phrases.statement(branch)[k] for k in ("statement", "label", "text")}
+                    for branch in branches
                 ],
             }
-        return self.entries[key]
+        return known
 
-    def branches(self, step: URIRef) -> list[URIRef]:
-        """The ways in which a step can be met."""
-        expression = self.engine.program.classes[str(step)]
-        return [URIRef(e[1]) for e in expression[1:] if e[0] == "named"] if expression[0] == "any" else []
-
-    def step(self, guideline: Guideline, step: URIRef) -> dict[str, Any]:
+    def step(self, guideline: Guideline, step: str) -> Row:
         """A step of a guideline and how it was met."""
-        truth = self.evaluation.patient_is(step)
-        how = []
-        for branch in self.branches(step):
-            if branch in self.knowledge.statements and self.evaluation.patient_is(branch) is True:
-                proof = self.documented.proof(("named", str(branch)))
-                row = self.statement(branch) | {"facts": self.cite(proof.facts)}
+        truth, how = self.is_patient(step), []
+        for branch in self.catalogue.branches(step):
+            statement = self.knowledge.statements.get(URIRef(branch))
+            if statement is not None and self.is_patient(branch) is True:
+                proof = self.documented.proof(("named", branch))
+                row = self.phrases.statement(statement) | {"facts": self.cite(proof.facts)}
                 how.append(row | ({"explanation": self.explanation(proof)} if self.tree else {}))
-        if truth is True and self.is_sum(str(step)):
-            inner = self.steps_in(self.engine.program.classes[str(step)], dict.fromkeys(map(str, guideline.steps), ()))
-            how = [{"step": s, "label": self.label(s)} for s in inner]
+        if truth is True and self.catalogue.is_sum(step):
+            smaller = self.catalogue.steps_in(
+                self.engine.program.classes[step], dict.fromkeys(map(str, guideline.steps))
+            )
+            how = [{"step": s, "label": self.phrases.label(s)} for s in smaller]
         return {
-            "step": str(step),
-            "label": self.label(step),
+            "step": step,
+            "label": self.phrases.label(step),
             "guideline": guideline.code,
             "met": truth is True,
             "unknown": truth is None,
@@ -381,137 +362,141 @@ class _Writer:
 
     # -- what is missing
 
-    def missing(self, guideline: Guideline, therapy: Therapy) -> list[dict[str, Any]]:
+    def missing(self, guideline: Guideline, therapy: Therapy, standing: Standing, marks: Marks) -> list[Row]:
         """The facts that decide a conditional option, each with what it decides."""
-        rules, sets = self.engine.program.rules[guideline.code], self.engine.rules[guideline.code]
-        index, marks = self.engine.index, self.evaluation.marks[therapy.iri]
-        rows: dict[Missing, tuple[dict[str, None], list[str]]] = {}
+        key = (guideline.code, therapy.iri)
+        self.conditional.append(key)
+        waiting = marks.unknown & self.index.contraindicated if standing.contraindicated is None else 0
+        others = self.undecided_otherwise(guideline, therapy, standing, marks)
+        if not others and not waiting & self.touched:
+            rows = list(self.catalogue.missing_rows(self.reading, self.facts.sex, waiting))
+            if len(rows) == 1:
+                self.count_alone(next(iter(self.gaps_at(next(positions(waiting))))))
+            return rows
+        gathered: dict[Missing, tuple[dict[str, None], list[int]]] = {}
+        for decides, gaps in others.items():
+            for gap in gaps:
+                gathered.setdefault(gap, ({}, []))[0][decides] = None
+                self.waiting.setdefault(gap, []).append(key)
+        for position in positions(waiting):
+            for gap in self.gaps_at(position):
+                row = gathered.setdefault(gap, ({}, []))
+                row[0]["contraindication"] = None
+                row[1].append(position)
+        if len(gathered) == 1:
+            self.count_alone(next(iter(gathered)))
+        return [self.row(gap, tuple(gathered[gap][0]), gathered[gap][1]) for gap in sorted(gathered)]
 
-        def add(missing: Iterable[Missing], decides: str, statement: str | None = None) -> None:
-            for gap in missing:
-                row = rows.setdefault(gap, ({}, []))
-                row[0][decides] = None
-                if statement is not None:
-                    row[1].append(statement)
+    def count_alone(self, gap: Missing) -> None:
+        self.deciding_alone[gap] = self.deciding_alone.get(gap, 0) + 1
 
-        standing = self.evaluation.standings[guideline.code, therapy.iri]
+    def gaps_at(self, position: int) -> frozenset[Missing]:
+        """What is missing of a contraindication."""
+        if self.touched >> position & 1:
+            return self.policy.missing(self.catalogue.conditions[position])
+        return self.catalogue.gaps(self.reading, self.facts.sex)[position]
+
+    def row(self, gap: Missing, decides: tuple[str, ...], waiting: list[int]) -> Row:
+        if gap.course < 0:
+            return self.catalogue.missing_row(gap, decides, waiting)
+        named = self.phrases.missing(gap, self.courses[gap.course])
+        return named | {"decides": list(decides), "statements": []}
+
+    def undecided_otherwise(
+        self, guideline: Guideline, therapy: Therapy, standing: Standing, marks: Marks
+    ) -> dict[str, frozenset[Missing]]:
+        """What leaves open the scope, an indication, a recommendation against, or whether the option is exhausted."""
+        sets, found = self.engine.rules[guideline.code], dict[str, frozenset[Missing]]()
         if standing.in_scope is None:
-            add(self.documented.missing(rules.scope), "scope")
-        decisive = (
+            found["scope"] = self.documented.missing(self.engine.program.rules[guideline.code].scope)
+        for decides, truth, classes in (
             ("indication", standing.indicated, sets.indicated),
             ("recommendation-against", standing.recommended_against, sets.recommended_against),
             ("exhaustion", standing.exhausted, sets.exhausted),
-        )
-        for decides, truth, classes in decisive:
+        ):
             if truth is None:
-                for position in positions(marks.unknown & classes):
-                    add(self.open_facts(index.classes[position], therapy), decides)
-        if standing.contraindicated is None:
-            for position in positions(marks.unknown & index.contraindicated):
-                iri = index.classes[position]
-                add(self.policy.missing(self.engine.program.options[iri].patient), "contraindication", iri)
-        for gap in rows:
-            self.gaps.setdefault(gap, {})[guideline.code, str(therapy.iri)] = None
-        if len(rows) == 1:
-            only = next(iter(rows))
-            self.settled_alone[only] = self.settled_alone.get(only, 0) + 1
-        return [
-            self.phrases.missing(gap, self.facts)
-            | {"decides": list(decides), "statements": [{"statement": s, "label": self.label(s)} for s in waiting]}
-            for gap, (decides, waiting) in sorted(rows.items())
-        ]
+                open_facts = (self.open_facts(p, therapy) for p in positions(marks.unknown & classes))
+                found[decides] = frozenset[Missing]().union(*open_facts)
+        return found
 
-    def open_facts(self, iri: str, therapy: Therapy) -> frozenset[Missing]:
+    def open_facts(self, position: int, therapy: Therapy) -> frozenset[Missing]:
         """The facts that leave open whether a class of options holds for the option of a therapy."""
-        option = self.engine.program.options[iri]
+        option, case = self.engine.program.options[self.index.classes[position]], self.evaluation.documented
         found = set(self.documented.missing(option.patient))
         for condition in option.repeats:
-            for course in self.facts.courses:
-                if course.therapy == therapy.iri:
-                    found |= self.documented.course_missing(course, condition)
-                elif self.engine.may_have_been(course, therapy):
+            for course in case.courses_of.get(therapy.iri, ()):
+                found |= self.documented.course_missing(course, condition)
+            for course in case.vague:
+                if self.engine.may_have_been(course, therapy):
                     found.add(Missing(Gap.UNSPECIFIED, "", course.source_index, "substances"))
         for condition in option.shares:
-            for course in self.facts.courses:
-                for part in course.parts:
-                    if part.substance in therapy.uses:
-                        found |= self.documented.part_missing(course, part, condition)
-                    elif self.engine.may_share(part, therapy):
-                        found.add(Missing(Gap.UNSPECIFIED, "", course.source_index, "substances"))
+            for course, part in (pair for used in therapy.uses for pair in case.parts_of.get(used, ())):
+                found |= self.documented.part_missing(course, part, condition)
+            for course in case.vague:
+                if any(self.engine.may_share(part, therapy) for part in course.parts):
+                    found.add(Missing(Gap.UNSPECIFIED, "", course.source_index, "substances"))
         return frozenset(found)
 
-    def assumed(self, therapy: Therapy) -> list[dict[str, str]]:
+    def assumed(self, therapy: Therapy, marks: Marks) -> list[Row]:
         """What the policy reads as absent although nothing is reported of it."""
-        if self.evaluation.policy.reading is Reading.OPEN:
+        forbidding = self.index.contraindicated & self.index.concerned[therapy.iri]
+        if self.reading is Reading.OPEN or marks.true & forbidding:
             return []
-        if self.evaluation.marks[therapy.iri].true & self.engine.index.contraindicated:
-            return []
-        silent: set[str] = set()
-        for iri in self.answerer.conditions_of(therapy):
-            silent |= self.silent(iri)
-        return [{"id": self.phrases.term_id(term), "label": self.label(term)} for term in sorted(silent)]
+        terms, rows = self.catalogue.silent_rows(self.facts.sex, forbidding & ~self.touched)
+        more = frozenset(t for p in positions(forbidding & self.touched) for t in self.silent_terms(p)) - terms
+        return list(self.catalogue.assumed_rows(terms | more) if more else rows)
 
-    def silent(self, iri: str) -> frozenset[str]:
+    def silent_terms(self, position: int) -> frozenset[str]:
         """The terms of a contraindication that would be unreported if silence were not read as absence."""
-        key = (2, iri)
-        if key not in self.entries:
-            case = self.evaluation.undecided
-            explainer = Explainer(self.engine.logic, case, self.answerer.whole)
-            missing = explainer.missing(self.engine.program.options[iri].patient)
-            still = self.policy.missing(self.engine.program.options[iri].patient)
-            self.entries[key] = {"terms": frozenset(m.term for m in missing - still if m.gap is Gap.UNREPORTED)}
-        terms: frozenset[str] = self.entries[key]["terms"]
-        return terms
+        condition = self.catalogue.conditions[position]
+        assumed = self.undecided.missing(condition) - self.policy.missing(condition)
+        return frozenset(m.term for m in assumed if m.gap is Gap.UNREPORTED)
 
     # -- the patient
 
-    def questions(self) -> list[dict[str, Any]]:
+    def questions(self) -> list[Row]:
         """What to ask, by how many options an answer would settle."""
-        yes = self.settled_by_yes()
+        asked = {gap: set(keys) for gap, keys in self.waiting.items()}
+        closing: dict[Missing, set[tuple[str, URIRef]]] = {}
+        by_position: dict[int, list[tuple[str, URIRef]]] = {}
+        for key in self.conditional:
+            if self.evaluation.standings[key].contraindicated is None:
+                for position in positions(self.evaluation.marks[key[1]].unknown & self.index.contraindicated):
+                    by_position.setdefault(position, []).append(key)
+        for position, keys in by_position.items():
+            gaps = self.gaps_at(position)
+            for gap in gaps:
+                asked.setdefault(gap, set()).update(keys)
+            if len(gaps) == 1:  # the answer yes is enough for the contraindication
+                closing.setdefault(next(iter(gaps)), set()).update(keys)
         rows = []
-        for gap, options in self.gaps.items():
-            alone = self.settled_alone.get(gap, 0)
-            row = self.phrases.missing(gap, self.facts)
-            rows.append(
-                {
-                    "question": self.phrases.question(gap, self.facts),
-                    **row,
-                    "settles": {"ifPresent": yes.get(gap, 0), "ifAbsent": alone},
-                    "options": len(options),
-                }
-            )
-        rows.sort(key=lambda r: (-max(r["settles"].values()), -r["options"], r["type"], r["fact"]["id"]))
-        return rows
+        for gap, who in asked.items():
+            course = self.courses.get(gap.course)
+            if_present, if_absent = len(closing.get(gap, ())), self.deciding_alone.get(gap, 0)
+            order = (-max(if_present, if_absent), -len(who), gap)
+            settles = {"ifPresent": if_present, "ifAbsent": if_absent}
+            row = {"question": self.phrases.question(gap, course), **self.phrases.missing(gap, course)}
+            rows.append((order, row | {"settles": settles, "options": len(who)}))
+        rows.sort(key=lambda pair: pair[0])
+        return [row for _, row in rows]
 
-    def settled_by_yes(self) -> dict[Missing, int]:
-        """How many conditional options an answer of yes would close: those that a contraindication waits for it alone."""
-        index, found = self.engine.index, dict[Missing, set[tuple[str, str]]]()
-        waiting = {key for options in self.gaps.values() for key in options}
-        for code, therapy in waiting:
-            marks = self.evaluation.marks[URIRef(therapy)]
-            for position in positions(marks.unknown & index.contraindicated):
-                lack = self.policy.missing(self.engine.program.options[index.classes[position]].patient)
-                if len(lack) == 1:
-                    found.setdefault(next(iter(lack)), set()).add((code, therapy))
-        return {gap: len(options) for gap, options in found.items()}
-
-    def ledger(self, course: Course) -> dict[str, Any]:
+    def ledger(self, course: Course) -> Row:
         """A course as it was judged by the rules of the guidelines, with what is missing to judge it."""
-        rules = []
+        rules: list[Row] = []
         missing: set[Missing] = set()
         chosen = {g.iri for g in self.guidelines} | {None}
         for iri in self.answerer.course_statements:
-            truth = self.evaluation.course_is(course, iri)
             statement = self.knowledge.statements[iri]
             if statement.guideline not in chosen:
                 continue
+            truth = self.evaluation.course_is(course, str(iri))
             if truth is True:
-                rules.append(self.statement(iri))
+                rules.append(self.phrases.statement(statement))
             elif truth is None:
                 missing |= self.documented.course_missing(course, ("named", str(iri)))
         return {
             "place": f"patient.courses.{course.source_index}",
-            "substances": [self.label(p.substance) for p in course.parts],
+            "substances": [self.phrases.label(p.substance) for p in course.parts],
             "days": course.duration_days,
             "daysAtTherapeuticDose": course.days_at_therapeutic_dose,
             "outcome": course.outcome or "unknown",
@@ -519,7 +504,3 @@ class _Writer:
             "judgements": rules,
             "missing": sorted({m.field or self.phrases.term_id(m.term) for m in missing}),
         }
-
-
-def _issue(issue: InputIssue) -> dict[str, str]:
-    return {"kind": issue.kind, "place": issue.place, "message": issue.message}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from copy import copy
 from decimal import Decimal
 from typing import Any
 
@@ -10,7 +11,7 @@ from rdflib import URIRef
 
 from kg.abox import Reading
 from kg.expressions import Truth
-from kg.facts import Medication, PatientFacts, Sex
+from kg.facts import Course, CoursePart, Medication, PatientFacts, Sex
 from kg.hierarchy import Hierarchy
 from kg.namespaces import NXL
 
@@ -22,12 +23,14 @@ _EMPTY: frozenset[str] = frozenset()
 class Case:
     """The facts of a patient, in the sets and numbers that conditions ask for.
 
-    Methods give three truth values. `memo` keeps what was found for named classes, `contraindications` what the engine
-    found to be forbidden, `pinned` what has to live as long as the case.
+    Methods give three truth values. `courses_of` has the courses by therapy, `parts_of` the parts of courses by
+    substance, `vague` the courses with a substance that is not specified. `memo` keeps what was found for named classes,
+    `contraindications` what the engine found to be forbidden, `pinned` what has to live as long as the case.
     """
 
     __slots__ = (
         "contraindications",
+        "courses_of",
         "denied",
         "facts",
         "held",
@@ -36,8 +39,10 @@ class Case:
         "kept",
         "memo",
         "open",
+        "parts_of",
         "pinned",
         "reading",
+        "vague",
     )
 
     def __init__(self, hierarchy: Hierarchy, facts: PatientFacts, reading: Reading) -> None:
@@ -45,11 +50,11 @@ class Case:
         self.facts = facts
         self.reading = reading
         self.is_closed = reading is not Reading.OPEN or facts.medications_complete
-        present = [hierarchy.finding(str(f)) for f in facts.present]
+        present = [hierarchy.finding(f) for f in facts.present]
         self.held = _EMPTY.union(*(f.above for f in present))
-        possible = [hierarchy.finding(str(f)) for f in facts.possible]
+        possible = [hierarchy.finding(f) for f in facts.possible]
         self.open = _EMPTY.union(*(f.around for f in present), *(f.around for f in possible)) - self.held
-        self.denied = _EMPTY.union(*(hierarchy.finding(str(f)).below for f in facts.absent))
+        self.denied = _EMPTY.union(*(hierarchy.finding(f).below for f in facts.absent))
         sex = SEX_CLASS.get(facts.sex)
         if sex is not None:
             self.denied |= hierarchy.denied_by(sex)
@@ -57,11 +62,30 @@ class Case:
         self.memo: dict[Any, Truth] = {}
         self.pinned: list[object] = []
         self.contraindications: Any = None
+        self.courses_of: dict[URIRef | None, list[Course]] = {}
+        self.parts_of: dict[URIRef, list[tuple[Course, CoursePart]]] = {}
+        self.vague: list[Course] = []
+        for course in facts.courses:
+            self.courses_of.setdefault(course.therapy, []).append(course)
+            for part in course.parts:
+                self.parts_of.setdefault(part.substance, []).append((course, part))
+            if any(not hierarchy.is_leaf(part.substance) for part in course.parts):
+                self.vague.append(course)
 
     def with_classes(self, classes: Iterable[str]) -> Case:
         """The same patient, taken to belong to some named classes."""
-        case = Case(self.hierarchy, self.facts, self.reading)
+        case = copy(self)
         case.memo = dict.fromkeys(classes, True)
+        case.pinned = []
+        return case
+
+    def of_reading(self, reading: Reading) -> Case:
+        """The same patient with silence read in another way."""
+        case = copy(self)
+        case.reading = reading
+        case.is_closed = reading is not Reading.OPEN or self.facts.medications_complete
+        case.kept = self.hierarchy.never_assumed_absent if reading is Reading.ASSUMED else _EMPTY
+        case.memo, case.pinned, case.contraindications = {}, [], None
         return case
 
     def has_finding(self, term: str) -> Truth:
@@ -104,11 +128,11 @@ class Case:
         """Whether the absence of one group says that nothing of another was taken within a window."""
         high = interval[2]
         covered = high is not None and high <= self.hierarchy.wash_out_days(absent)
-        return covered and self.hierarchy.relation(group, str(absent)) is True
+        return covered and self.hierarchy.relation(URIRef(group), str(absent)) is True
 
     def medication(self, medication: Medication, group: str, interval: tuple[Any, ...]) -> Truth:
         """Whether one medication is of a group and was taken within a window."""
-        related = self.hierarchy.relation(str(medication.substance), group)
+        related = self.hierarchy.relation(medication.substance, group)
         if related is False:
             return False
         inside = number(interval, medication.days_since_last, medication.at_most_days, exists=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date
 from functools import cached_property
 
 from rdflib import URIRef
@@ -17,7 +16,7 @@ from kg.guidelines import Guideline
 from kg.hierarchy import Hierarchy
 from kg.index import OptionIndex, positions
 from kg.knowledge import Knowledge
-from kg.logic import CourseTest, Logic, PartTest, PatientTest, kleene_and, kleene_or
+from kg.logic import Logic, PatientTest, kleene_and, kleene_or
 from kg.namespaces import NXL
 from kg.program import Program
 from kg.therapies import Therapy
@@ -70,6 +69,11 @@ class CompiledEngine:
         self._repeats = [[self.logic.course(c) for c in option.repeats] for option in options]
         self._shares = [[self.logic.part(c) for c in option.shares] for option in options]
         self._members = {str(h.iri): h.members for h in knowledge.whole_class_therapies}
+        self._tests_of_kind = {
+            str(NXL.ContraindicatedOption): (self.is_contraindicated,),
+            str(NXL.JudgedUnsuitableOption): (self.is_judged_unsuitable,),
+            str(NXL.UnusableOption): (self.is_contraindicated, self.is_judged_unsuitable, self.is_not_tolerated),
+        }
         self._untouched: dict[tuple[Reading, Sex], Marks] = {}
         self.rules = {
             code: _RuleSets(
@@ -105,8 +109,7 @@ class CompiledEngine:
     def _of_nobody(self, reading: Reading, sex: Sex) -> Marks:
         """The marks of a patient of whom no more than the sex is reported."""
         if (reading, sex) not in self._untouched:
-            facts = PatientFacts(date.min, None, sex, (), (), (), (), (), False, (), ())
-            case = Case(self.hierarchy, facts, reading)
+            case = Case(self.hierarchy, PatientFacts.of_nobody(sex), reading)
             true = unknown = 0
             for position, test in enumerate(self.tests):
                 if not self.index.always & (1 << position):
@@ -118,14 +121,29 @@ class CompiledEngine:
 
     def linked(self, case: Case, therapy: Therapy, marks: Marks) -> Marks:
         """The marks of the classes that rest on earlier trials of one therapy; `marks` are those of the patient side."""
+        index = self.index
+        classes = index.concerned[therapy.iri] & index.linked
+        repeated = case.courses_of.get(therapy.iri, ())
+        vague = any(self.may_have_been(course, therapy) for course in case.vague)
+        if not repeated and not vague:
+            classes &= ~index.repeating
+        shared = [pair for used in therapy.uses for pair in case.parts_of.get(used, ())]
+        unclear = any(self.may_share(part, therapy) for course in case.vague for part in course.parts)
+        if not shared and not unclear:
+            classes &= ~index.sharing
+        if not case.facts.judgements:
+            classes &= ~index.judged
         true = unknown = 0
-        for position in positions(self.index.concerned[str(therapy.iri)] & self.index.linked):
+        for position in positions(classes):
             bit = 1 << position
             truths = [marks.among(bit)]
-            if self.index.judged & bit:
+            if index.judged & bit:
                 truths.append(self.is_judged_unsuitable(case, therapy))
-            truths += [self._repeated(case, therapy, test) for test in self._repeats[position]]
-            truths += [self._shared(case, therapy, test) for test in self._shares[position]]
+            for test in self._repeats[position]:
+                truths.append(kleene_or([test(case, course) for course in repeated] + [None] * vague))
+            for part_test in self._shares[position]:
+                found = [part_test(case, course, part) for course, part in shared]
+                truths.append(kleene_or(found + [None] * unclear))
             truth = kleene_and(truths)
             if truth is True:
                 true |= bit
@@ -133,29 +151,11 @@ class CompiledEngine:
                 unknown |= bit
         return Marks(true, unknown)
 
-    def _repeated(self, case: Case, therapy: Therapy, test: CourseTest) -> Truth:
-        """Whether a course that was this therapy meets a condition; one that may have been it leaves that open."""
-        truths: list[Truth] = []
-        for course in case.facts.courses:
-            if course.therapy == therapy.iri:
-                truths.append(test(case, course))
-            elif self.may_have_been(course, therapy):
-                truths.append(None)
-        return kleene_or(truths)
-
-    def _shared(self, case: Case, therapy: Therapy, test: PartTest) -> Truth:
-        truths: list[Truth] = []
-        for course in case.facts.courses:
-            for part in course.parts:
-                if part.substance in therapy.uses:
-                    truths.append(test(case, course, part))
-                elif self.may_share(part, therapy):
-                    truths.append(None)
-        return kleene_or(truths)
-
     def may_share(self, part: CoursePart, therapy: Therapy) -> bool:
         """Whether a part of unspecified substance, not known to be tolerated, may be of a substance of the therapy."""
-        return part.not_tolerated is not False and any(self._is_a(used, part.substance) for used in therapy.uses)
+        return part.not_tolerated is not False and any(
+            used != part.substance and self._is_a(used, part.substance) for used in therapy.uses
+        )
 
     def may_have_been(self, course: Course, therapy: Therapy) -> bool:
         """Whether a course of an unspecified member may have been this therapy."""
@@ -167,20 +167,22 @@ class CompiledEngine:
         )
 
     def _is_a(self, substance: URIRef, group: URIRef) -> bool:
-        return self.hierarchy.relation(str(substance), str(group)) is True
+        return self.hierarchy.relation(substance, group) is True
 
     # -- whole classes
 
     def _whole(self, case: Case, helper: str, kinds: tuple[str, ...]) -> Truth:
         """Whether kinds of option apply to a class as a whole: to each of its members, by what is documented."""
-        tests = {
-            str(NXL.ContraindicatedOption): (self.is_contraindicated,),
-            str(NXL.JudgedUnsuitableOption): (self.is_judged_unsuitable,),
-            str(NXL.UnusableOption): (self.is_contraindicated, self.is_judged_unsuitable, self.is_not_tolerated),
-        }
         members = self._members[helper]
-        applied = [kleene_and([kleene_or([test(case, m) for test in tests[kind]]) for kind in kinds]) for m in members]
-        return kleene_and(applied) if members else None
+        result: Truth = True if members else None
+        for member in members:
+            for kind in kinds:
+                applies = kleene_or([test(case, member) for test in self._tests_of_kind[kind]])
+                if applies is False:
+                    return False
+                if applies is None:
+                    result = None
+        return result
 
     def members(self, helper: str) -> tuple[Therapy, ...]:
         """The therapies that a whole-class therapy stands for."""
@@ -191,22 +193,18 @@ class CompiledEngine:
         if case.contraindications is None:
             case.contraindications = self.marks(case, self.index.contraindicated)
         marks: Marks = case.contraindications
-        return marks.among(self.index.concerned[str(therapy.iri)])
+        return marks.among(self.index.concerned[therapy.iri])
 
     def is_judged_unsuitable(self, case: Case, therapy: Therapy) -> Truth:
         """Whether a clinician judged something that the therapy uses unsuitable."""
-        judged = [j.intervention for j in case.facts.judgements]
-        return any(self._is_a(used, group) for group in judged for used in therapy.uses)
+        judgements = case.facts.judgements
+        return bool(judgements) and any(self._is_a(used, j.intervention) for j in judgements for used in therapy.uses)
 
     def is_not_tolerated(self, case: Case, therapy: Therapy) -> Truth:
         """Whether a substance of the therapy was not tolerated; an unspecified one may have been it."""
-        truths: list[Truth] = []
-        for course in case.facts.courses:
-            for part in course.parts:
-                if part.substance in therapy.uses:
-                    truths.append(part.not_tolerated)
-                elif self.may_share(part, therapy):
-                    truths.append(None)
+        truths = [part.not_tolerated for used in therapy.uses for _, part in case.parts_of.get(used, ())]
+        if any(self.may_share(part, therapy) for course in case.vague for part in course.parts):
+            truths.append(None)
         return kleene_or(truths)
 
 
@@ -222,7 +220,7 @@ class CompiledEvaluation:
     ) -> None:
         self.engine = engine
         self.documented = Case(engine.hierarchy, facts, Reading.DOCUMENTED)
-        self.policy = Case(engine.hierarchy, facts, Reading.of(policy))
+        self.policy = self.documented.of_reading(Reading.of(policy))
         self.marks: dict[URIRef, Marks] = {}
         self.standings: dict[tuple[str, URIRef], Standing] = {}
         index, documented = engine.index, self.documented
@@ -230,9 +228,10 @@ class CompiledEvaluation:
         forbidden = engine.marks(self.policy, index.contraindicated)
         plain = Marks(said.true & ~index.linked | forbidden.true, said.unknown & ~index.linked | forbidden.unknown)
         for therapy in engine.knowledge.therapies:
-            concerned = index.concerned[str(therapy.iri)]
+            concerned = index.concerned[therapy.iri]
             true, unknown = plain.true & concerned, plain.unknown & concerned
-            if (facts.courses or facts.judgements) and concerned & index.linked:
+            tried = therapy.iri in documented.courses_of or any(used in documented.parts_of for used in therapy.uses)
+            if (tried or documented.vague or facts.judgements) and concerned & index.linked:
                 linked = engine.linked(documented, therapy, said)
                 true, unknown = true | linked.true, unknown | linked.unknown
             self.marks[therapy.iri] = Marks(true, unknown)
@@ -248,10 +247,10 @@ class CompiledEvaluation:
             marks = self.marks[therapy.iri]
             indicated = marks.among(rules.indicated)
             but_for_steps = False
-            if indicated is False and index.concerned[str(therapy.iri)] & rules.indicated:
+            if indicated is False and index.concerned[therapy.iri] & rules.indicated:
                 if reached is None:
                     reached = engine.marks(self.documented.with_classes(rules.steps), rules.indicated)
-                but_for_steps = reached.among(rules.indicated & index.concerned[str(therapy.iri)]) is True
+                but_for_steps = reached.among(rules.indicated & index.concerned[therapy.iri]) is True
             self.standings[guideline.code, therapy.iri] = Standing(
                 in_scope,
                 indicated,
@@ -265,17 +264,17 @@ class CompiledEvaluation:
     @cached_property
     def undecided(self) -> Case:
         """The case with silence read as unknown, whatever the request asks for."""
-        return Case(self.engine.hierarchy, self.documented.facts, Reading.OPEN)
+        return self.documented.of_reading(Reading.OPEN)
 
     def held(self, therapy: Therapy) -> frozenset[URIRef]:
         """The classes of options that hold for the option of a therapy."""
         classes = self.engine.index.classes
         return frozenset(URIRef(classes[p]) for p in positions(self.marks[therapy.iri].true))
 
-    def patient_is(self, patient_class: URIRef) -> Truth:
+    def patient_is(self, patient_class: str) -> Truth:
         """Whether the patient belongs to a class, by what is documented."""
-        return self.engine.logic.patient(("named", str(patient_class)))(self.documented)
+        return self.engine.logic.patient(("named", patient_class))(self.documented)
 
-    def course_is(self, course: Course, course_class: URIRef) -> Truth:
+    def course_is(self, course: Course, course_class: str) -> Truth:
         """Whether a course of the patient belongs to a class."""
-        return self.engine.logic.course(("named", str(course_class)))(self.documented, course)
+        return self.engine.logic.course(("named", course_class))(self.documented, course)

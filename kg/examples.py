@@ -113,7 +113,7 @@ def example_verdicts(engine: CompiledEngine, ontology: Path) -> Graph:
                 graph.add((option, RDF.type, statement))
         patient = URIRef(f"{example.base}patient")
         for name in engine.program.classes.keys() & map(str, knowledge.statements):
-            if knowledge.stated.is_a(URIRef(name), NXL.Patient) and evaluation.patient_is(URIRef(name)):
+            if knowledge.stated.is_a(URIRef(name), NXL.Patient) and evaluation.patient_is(name):
                 graph.add((patient, RDF.type, URIRef(name)))
     return graph
 

@@ -96,7 +96,7 @@ class Explainer:
         self._logic = logic
         self._case = case
         self._whole = whole
-        self._proofs: dict[tuple[str, bool], Proof] = {}
+        self._proofs: dict[tuple[object, ...], Proof] = {}
         self._missing: dict[Expression, frozenset[Missing]] = {}
 
     # -- why
@@ -114,14 +114,13 @@ class Explainer:
             case ("everything",) | ("nothing",):
                 return Proof(expression, holds, frozenset())
             case ("named", name):
-                key = (name, holds)
-                if of or key not in self._proofs:
+                key = (name, holds, *map(id, of))
+                known = self._proofs.get(key)
+                if known is None:
                     inner = self._prove(self._logic.classes[name], holds, test, of)
-                    found = Proof(name, holds, inner.facts, (inner,) if inner.facts or inner.parts else ())
-                    if of:
-                        return found
-                    self._proofs[key] = found
-                return self._proofs[key]
+                    known = Proof(name, holds, inner.facts, (inner,) if inner.facts or inner.parts else ())
+                    self._proofs[key] = known
+                return known
             case ("not", part):
                 inner = self._prove(part, not holds, test, of)
                 return Proof(expression, holds, inner.facts, (inner,))
@@ -286,7 +285,7 @@ class Explainer:
         for medication in self._case.facts.medications:
             if self._logic.takes(self._case, medication, expression) is None:
                 substance = str(medication.substance)
-                known = self._case.hierarchy.relation(substance, group) is True
+                known = self._case.hierarchy.relation(medication.substance, group) is True
                 found.add(Missing(Gap.INCOMPLETE, substance) if known else Missing(Gap.UNSPECIFIED, group))
         return frozenset(found) or frozenset({Missing(Gap.UNREPORTED, group)})
 
@@ -377,7 +376,7 @@ class WholeClasses:
         return [
             Reason(name, True, facts=frozenset({Fact(FactKind.JUDGEMENT, str(j.intervention), position)}))
             for position, j in enumerate(case.facts.judgements)
-            if any(case.hierarchy.relation(str(used), str(j.intervention)) is True for used in member.uses)
+            if any(case.hierarchy.relation(used, j.intervention) is True for used in member.uses)
         ]
 
     @staticmethod
@@ -392,7 +391,7 @@ class WholeClasses:
                     cited = frozenset({Fact(FactKind.COURSE, "", position)})
                     lack = frozenset({Missing(Gap.INCOMPLETE, "", position, "notTolerated")})
                     found.append(Reason(name, part.not_tolerated, facts=cited, missing=lack))
-                elif any(case.hierarchy.relation(str(u), str(part.substance)) is True for u in member.uses):
+                elif any(case.hierarchy.relation(u, part.substance) is True for u in member.uses):
                     lack = frozenset({Missing(Gap.UNSPECIFIED, "", position, "substances")})
                     found.append(Reason(name, None, missing=lack))
         return found

@@ -103,3 +103,8 @@ class PatientFacts:
     courses: tuple[Course, ...]
     judgements: tuple[Judgement, ...]
     possible: tuple[URIRef, ...] = ()
+
+    @classmethod
+    def of_nobody(cls, sex: Sex) -> PatientFacts:
+        """A patient of whom no more than the sex is reported."""
+        return cls(date.min, None, sex, (), (), (), (), (), False, (), ())

@@ -35,13 +35,14 @@ class Hierarchy:
             str(a) for kept in knowledge.never_assumed_absent for a in taxonomy.above(kept)
         )
         self._findings: dict[str, Surroundings] = {}
-        self._relations: dict[tuple[str, str], bool | None] = {}
+        self._relations: dict[URIRef, dict[str, bool | None]] = {}
+        self._leaves: dict[URIRef, bool] = {}
         denied: dict[str, set[str]] = defaultdict(set)
         for denial in denials:
-            denied[denial.of] |= self.finding(denial.finding).below
+            denied[denial.of] |= self.finding(URIRef(denial.finding)).below
         self._denied = {of: frozenset(findings) for of, findings in denied.items()}
 
-    def finding(self, term: str) -> Surroundings:
+    def finding(self, term: URIRef | str) -> Surroundings:
         """The surroundings of a finding."""
         known = self._findings.get(term)
         if known is None:
@@ -60,13 +61,22 @@ class Hierarchy:
         """The longest time since the last intake that the ontology asks about for a group, in days."""
         return self._knowledge.wash_out_days(group)
 
-    def relation(self, substance: str, group: str) -> bool | None:
+    def is_leaf(self, substance: URIRef) -> bool:
+        """Whether nothing is more specific than an intervention."""
+        known = self._leaves.get(substance)
+        if known is None:
+            known = self._leaves[substance] = self._knowledge.interventions.is_leaf(substance)
+        return known
+
+    def relation(self, substance: URIRef, group: str) -> bool | None:
         """Whether a substance or class of substances is of a group: true, false (never), or None (a member may be)."""
-        key = (substance, group)
-        if key not in self._relations:
-            one, other = URIRef(substance), URIRef(group)
-            if self._knowledge.interventions.is_a(one, other):
-                self._relations[key] = True
+        relations = self._relations.get(substance)
+        if relations is None:
+            relations = self._relations[substance] = {}
+        if group not in relations:
+            other = URIRef(group)
+            if self._knowledge.interventions.is_a(substance, other):
+                relations[group] = True
             else:
-                self._relations[key] = False if self._knowledge.are_disjoint(one, other) else None
-        return self._relations[key]
+                relations[group] = False if self._knowledge.are_disjoint(substance, other) else None
+        return relations[group]

@@ -35,8 +35,10 @@ class OptionIndex:
         self.all = (1 << len(self.classes)) - 1
         self.contraindicated = self.set_of(program.contraindicated)
         self.judged = self.set_of(iri for iri in program.options if iri == str(NXL.JudgedUnsuitableOption))
-        self.linked = self.judged | self.set_of(iri for iri, o in program.options.items() if o.repeats or o.shares)
-        self.concerned = {iri: self.set_of(classes) for iri, classes in program.concerned.items()}
+        self.repeating = self.set_of(iri for iri, option in program.options.items() if option.repeats)
+        self.sharing = self.set_of(iri for iri, option in program.options.items() if option.shares)
+        self.linked = self.judged | self.repeating | self.sharing
+        self.concerned = {t.iri: self.set_of(program.concerned[str(t.iri)]) for t in knowledge.therapies}
         stated = {iri: knowledge.statements.get(URIRef(iri)) for iri in self.classes}
         self.statements = self.set_of(iri for iri, statement in stated.items() if statement is not None)
         self.of_guideline = {
@@ -46,7 +48,11 @@ class OptionIndex:
             for code, guideline in knowledge.guidelines.items()
         }
         self._inside: dict[str, tuple[Expression, ...]] = {}
+        self._asked_groups: dict[str, int] = {}
         self._touched_by, self.always = self._triggers()
+        self._medications: dict[URIRef, int] = {}
+        self._present: dict[URIRef, int] = {}
+        self._absent: dict[URIRef, int] = {}
 
     def set_of(self, classes: Iterable[str]) -> int:
         """The set of some classes."""
@@ -60,31 +66,45 @@ class OptionIndex:
         touched_by = self._touched_by
         found = self.always
         for present in facts.present:
-            found |= self._by_present(str(present))
+            found |= self._by_present(present)
         for possible in facts.possible:
-            found |= self._by_present(str(possible))
+            found |= self._by_present(possible)
         for absent in facts.absent:
-            found |= self._by_absent(str(absent))
+            found |= self._by_absent(absent)
         if facts.age_years is not None:
-            found |= touched_by[AGE]
+            found |= touched_by.get(AGE, 0)
         for measurement in facts.measurements:
-            found |= touched_by[str(measurement.quantity)]
-        if facts.medications or facts.absent_medications or facts.medications_complete:
-            found |= touched_by["takes"]
-        return found | touched_by["courses"] if facts.courses else found
+            found |= touched_by.get(str(measurement.quantity), 0)
+        if facts.medications_complete:
+            found |= touched_by.get("takes", 0)
+        else:
+            for medication in facts.medications:
+                found |= self._by_medication(medication.substance)
+            for group in facts.absent_medications:
+                found |= self._by_medication(group)
+        return found | touched_by.get("courses", 0) if facts.courses else found
 
-    def _by_present(self, finding: str) -> int:
-        key = f"present {finding}"
-        if key not in self._touched_by:
-            around = self._hierarchy.finding(finding).around
-            self._touched_by[key] = self._any_of(around)
-        return self._touched_by[key]
+    def _by_present(self, finding: URIRef) -> int:
+        known = self._present.get(finding)
+        if known is None:
+            known = self._present[finding] = self._any_of(self._hierarchy.finding(finding).around)
+        return known
 
-    def _by_absent(self, finding: str) -> int:
-        key = f"absent {finding}"
-        if key not in self._touched_by:
-            self._touched_by[key] = self._any_of(self._hierarchy.finding(finding).below)
-        return self._touched_by[key]
+    def _by_absent(self, finding: URIRef) -> int:
+        known = self._absent.get(finding)
+        if known is None:
+            known = self._absent[finding] = self._any_of(self._hierarchy.finding(finding).below)
+        return known
+
+    def _by_medication(self, substance: URIRef) -> int:
+        known = self._medications.get(substance)
+        if known is None:
+            known, relation = 0, self._hierarchy.relation
+            for group, classes in self._asked_groups.items():
+                if relation(substance, group) is not False or relation(URIRef(group), substance) is not False:
+                    known |= classes
+            self._medications[substance] = known
+        return known
 
     def _any_of(self, findings: Iterable[str]) -> int:
         found = 0
@@ -103,8 +123,9 @@ class OptionIndex:
                         triggers[term] |= bit
                     case ("quantity", quantity, _):
                         triggers[quantity] |= bit
-                    case ("takes", *_):
+                    case ("takes", group, _):
                         triggers["takes"] |= bit
+                        self._asked_groups[group] = self._asked_groups.get(group, 0) | bit
                     case ("had-course", _):
                         triggers["courses"] |= bit
                     case ("whole", *_) | ("not", _):

@@ -229,6 +229,14 @@ class Knowledge:
                 pairs |= {(a, b) for a in members for b in members if a != b}
         return frozenset(pairs | {(b, a) for a, b in pairs})
 
+    def same(self, term: URIRef) -> URIRef:
+        """The one object that stands for a class everywhere: looking it up in a table costs least."""
+        return self._same.get(term, term)
+
+    @cached_property
+    def _same(self) -> dict[URIRef, URIRef]:
+        return {term: term for term in self.taxonomy.classes}
+
     def label(self, term: URIRef) -> str:
         """The English label of a term, or its local name."""
         for value in self.graph.objects(term, RDFS.label):

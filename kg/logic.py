@@ -7,6 +7,8 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any, TypeAlias
 
+from rdflib import URIRef
+
 from kg.case import Case, number, within
 from kg.expressions import Expression, Truth
 from kg.facts import Course, CoursePart, Medication
@@ -31,6 +33,7 @@ _PART_VALUES: dict[str, Callable[[CoursePart], object]] = {
     str(NXL.atMaximumToleratedDose): lambda part: part.at_maximum_tolerated_dose,
     str(NXL.notTolerated): lambda part: part.not_tolerated,
 }
+_PATIENT, _COURSE, _PART = 1, 2, 3  # how many arguments a test has
 DOSE = str(NXL.dailyDoseMg)
 
 
@@ -54,15 +57,15 @@ class Logic:
 
     def patient(self, expression: Expression) -> PatientTest:
         """The test of a patient."""
-        return self._test(1, expression)
+        return self._test(_PATIENT, expression)
 
     def course(self, expression: Expression) -> CourseTest:
         """The test of a course of a patient."""
-        return self._test(2, expression)
+        return self._test(_COURSE, expression)
 
     def part(self, expression: Expression) -> PartTest:
         """The test of a part of a course."""
-        return self._test(3, expression)
+        return self._test(_PART, expression)
 
     def takes(self, case: Case, medication: Medication, expression: Expression) -> Truth:
         """Whether one medication is what a condition on medications asks for."""
@@ -83,6 +86,8 @@ class Logic:
                 return lambda *_: False
             case ("all", *parts):
                 return _all([self._test(arity, part) for part in parts])
+            case ("any", *parts) if arity == _PART:
+                return self._any_of_substance([(self._substance_of(part), self._test(arity, part)) for part in parts])
             case ("any", *parts):
                 return _any([self._test(arity, part) for part in parts])
             case ("not", part):
@@ -90,6 +95,33 @@ class Logic:
             case ("named", name):
                 return self._named(arity, name)
         return (self._make_patient, self._make_course, self._make_part)[arity - 1](expression)
+
+    def _substance_of(self, expression: Expression) -> str | None:
+        """The group that a part has to be of to meet a condition, if the condition says so at its top."""
+        match expression:
+            case ("named", name):
+                return self._substance_of(self.classes[name])
+            case ("substance", group):
+                return str(group)
+            case ("all", *parts):
+                return next((str(p[1]) for p in parts if p[0] == "substance"), None)
+        return None
+
+    def _any_of_substance(self, alternatives: list[tuple[str | None, Test]]) -> PartTest:
+        """Any of the alternatives that the substance of a part leaves open: most are about other substances."""
+        relation = self.hierarchy.relation
+        chosen: dict[URIRef, Test] = {}
+
+        def test(case: Case, course: Course, part: CoursePart) -> Truth:
+            fitting = chosen.get(part.substance)
+            if fitting is None:
+                tests = [
+                    t for group, t in alternatives if group is None or relation(part.substance, group) is not False
+                ]
+                fitting = chosen[part.substance] = _any(tests)
+            return fitting(case, course, part)
+
+        return test
 
     def _named(self, arity: int, name: str) -> Test:
         """The test of a named class; what it finds of a patient or course is kept for the time of the case."""
@@ -134,7 +166,7 @@ class Logic:
                 combined = kind == str(NXL.CombinationTherapy)
                 return lambda case, course: course.is_combination is combined
             case ("uses", group):
-                return lambda case, course: kleene_or([relation(str(p.substance), group) for p in course.parts])
+                return lambda case, course: kleene_or([relation(p.substance, group) for p in course.parts])
             case ("number", property_, interval):
                 read, span = _COURSE_NUMBERS[property_], numbers(interval)
                 return lambda case, course: number(span, *read(course))
@@ -151,7 +183,7 @@ class Logic:
         relation = self.hierarchy.relation
         match expression:
             case ("substance", group):
-                return lambda case, course, part: relation(str(part.substance), group)
+                return lambda case, course, part: relation(part.substance, group)
             case ("number", property_, interval) if property_ == DOSE:
                 doses = numbers(interval)
                 return lambda case, course, part: (

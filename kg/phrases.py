@@ -25,6 +25,8 @@ class Phrases:
         self.lay = lay
         self._labels: dict[str, str] = {}
         self._statements: dict[URIRef, dict[str, Any]] = {}
+        self._terms: dict[str, dict[str, str]] = {}
+        self._questions: dict[Missing, str] = {}
 
     def label(self, term: URIRef | str) -> str:
         """The label of a term, in lay words where the audience and the ontology have them."""
@@ -32,7 +34,7 @@ class Phrases:
         if known is None:
             iri = URIRef(term)
             lay = self.knowledge.graph.value(iri, NXL.layLabel) if self.lay else None
-            known = self._labels[str(term)] = str(lay) if lay is not None else self.knowledge.label(iri)
+            known = self._labels[term] = str(lay) if lay is not None else self.knowledge.label(iri)
         return known
 
     def term_id(self, term: str) -> str:
@@ -102,11 +104,7 @@ class Phrases:
                 judgement = facts.judgements[fact.position]
                 row |= {"id": local_name(fact.term), "label": self.label(fact.term), "reason": judgement.reason}
                 return row | {"place": places.get((fact.kind, (fact.term, judgement.reason)))}
-        return row | {
-            "id": self.term_id(fact.term),
-            "label": self.label(fact.term),
-            "place": places.get((fact.kind, fact.term)),
-        }
+        return row | self.term(fact.term) | {"place": places.get((fact.kind, fact.term))}
 
     def measurement(self, measurement: Measurement) -> dict[str, Any]:
         """A measured value with its unit and date; `stale` if it is too old to decide anything."""
@@ -126,31 +124,36 @@ class Phrases:
 
     # -- what is missing
 
-    def missing(self, missing: Missing, facts: PatientFacts) -> dict[str, Any]:
-        """A fact that is missing, as answers name it."""
-        if missing.course >= 0:
-            course = next(c for c in facts.courses if c.source_index == missing.course)
-            what = {
-                "id": f"patient.courses.{missing.course}",
-                "label": f"course of {self.course(course)}: {missing.field}",
-            }
-            return {"type": missing.gap.value, "fact": what | {"field": missing.field}}
-        return {
-            "type": missing.gap.value,
-            "fact": {"id": self.term_id(missing.term), "label": self.label(missing.term)},
-        }
+    def term(self, term: str) -> dict[str, str]:
+        """A term as answers name it."""
+        known = self._terms.get(term)
+        if known is None:
+            known = self._terms[term] = {"id": self.term_id(term), "label": self.label(term)}
+        return known
 
-    def question(self, missing: Missing, facts: PatientFacts) -> str:
+    def missing(self, missing: Missing, course: Course | None = None) -> dict[str, Any]:
+        """A fact that is missing, as answers name it; `course` is the one that it is missing of."""
+        if course is None:
+            return {"type": missing.gap.value, "fact": self.term(missing.term)}
+        fact = {
+            "id": f"patient.courses.{missing.course}",
+            "label": f"course of {self.course(course)}: {missing.field}",
+            "field": missing.field,
+        }
+        return {"type": missing.gap.value, "fact": fact}
+
+    def question(self, missing: Missing, course: Course | None = None) -> str:
         """How to ask for it."""
-        knowledge, iri = self.knowledge, URIRef(missing.term)
-        stated = knowledge.graph.value(iri, NXL.layQuestion if self.lay else NXL.question)
-        if stated is not None:
-            return str(stated)
-        label = self.label(missing.term) if missing.term else ""
-        who, has = ("you", "Do you have") if self.lay else ("the patient", "Does the patient have")
-        if missing.course >= 0:
-            course = next(c for c in facts.courses if c.source_index == missing.course)
+        if course is not None:
             return f"About the course of {self.course(course)}: {_ASKED.get(missing.field, missing.field)}?"
+        known = self._questions.get(missing)
+        if known is None:
+            known = self._questions[missing] = self._question(missing)
+        return known
+
+    def _question(self, missing: Missing) -> str:
+        knowledge, iri, label = self.knowledge, URIRef(missing.term), self.label(missing.term)
+        who, has = ("you", "Do you have") if self.lay else ("the patient", "Does the patient have")
         if iri == NXL.ageInYears:
             return f"How old {'are you' if self.lay else 'is the patient'}?"
         if iri in knowledge.quantities:

@@ -68,7 +68,7 @@ def verify(
             differences.append(Difference("all", local_name(therapy.iri), "statements", *names))
     for guideline in chosen:
         for step in guideline.steps:
-            truth = ours.patient_is(step) is True
+            truth = ours.patient_is(str(step)) is True
             if truth is not (step in theirs.patient_types):
                 differences.append(Difference(guideline.code, local_name(step), "step", str(truth), str(not truth)))
     return Verification(len(chosen) * len(asked), tuple(differences))

@@ -68,9 +68,9 @@ class Vocabulary:
         return self._foreign(URIRef(systems[system.upper()] + value.strip()), code, root)
 
     def _own(self, term: URIRef, code: str, root: URIRef, place: str) -> URIRef:
+        if term in self._knowledge.taxonomy.below(root) and term != root:
+            return self._knowledge.same(term)
         branch = self._knowledge.taxonomy.below(root) - {root}
-        if term in branch:
-            return term
         names = {local_name(t).lower(): local_name(t) for t in branch}
         if local_name(term).lower() in names:
             near = [names[local_name(term).lower()]]
