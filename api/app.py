@@ -6,6 +6,7 @@ from fastapi import FastAPI
 
 from api import docs, eligibility, health, openapi, problems, queries, sparql
 from api.examples import read_examples
+from api.reload import watching
 from api.services import Services
 from api.settings import Settings
 from kg.build_folder import Build
@@ -28,6 +29,7 @@ def create_app(build: Build, settings: Settings) -> FastAPI:
         summary="Neuropathic pain: what is open now, and why?",
         description=_DESCRIPTION,
         docs_url=None,
+        lifespan=watching,
         redoc_url=None,
         openapi_tags=[{"name": name} for name in ("Eligibility", "Canned queries", "SPARQL", "Server")],
     )

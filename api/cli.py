@@ -7,9 +7,11 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -31,10 +33,12 @@ from kg.errors import (
     UnknownQuery,
 )
 from kg.facts import Policy
+from kg.patients import Patients
 from kg.queries import list_queries, load_query, run
 from kg.request import parse_request
 from kg.sources import load_sources
 from kg.store import Form, KnowledgeStore, ResultFormat
+from kg.verification import Comparison
 
 OK, INPUT, USAGE, KNOWLEDGE, TIMEOUT = 0, 1, 2, 3, 4
 
@@ -54,6 +58,7 @@ _EXAMPLES = {
     "closure": "nextline closure",
     "examples": "nextline examples",
     "evaluate": "nextline evaluate patient.json\ncat patient.json | nextline evaluate - --json --policy absent",
+    "verify": "nextline verify patient.json\nnextline verify --patients 100 --seed 7",
     "query": "nextline query --list\nnextline query lines-of-therapy therapy=THERAPY\n"
     "nextline query seed-coverage --format csv",
 }
@@ -119,6 +124,32 @@ def _evaluate(options: argparse.Namespace, settings: Settings) -> int:
     answer = _current_build(settings).answerer.answer(request, today=date.today(), explain_as_tree=options.tree)
     print(json.dumps(answer, indent=2, ensure_ascii=False) if options.json else answer_text(answer, _width()))
     return OK
+
+
+def _verify(options: argparse.Namespace, settings: Settings) -> int:
+    opened = _current_build(settings)
+    comparison = Comparison(opened.answerer, opened.reference)
+    if options.patient:
+        document = json.loads(parse_request(_read(options.patient)).model_dump_json(by_alias=True, exclude_none=True))
+        records: Iterable[dict[str, Any]] = [document]
+    else:
+        generated = Patients(opened.knowledge, opened.answerer.engine.program).generate(options.seed)
+        records = islice(generated, options.patients)
+    tally = comparison.of_many(records, _report, least_certain=options.options)
+    print(
+        f"{tally.patients} patients, {tally.options} options compared: "
+        f"{'no difference' if tally.disagreement is None else 'a difference'}."
+    )
+    if tally.contradictory:
+        print(f"{tally.contradictory} generated records contradict themselves and were refused.")
+    if tally.undecided:
+        print(f"On {tally.undecided} patients HermiT gave no answer in time.")
+    if tally.disagreement is None:
+        return TIMEOUT if tally.undecided and not tally.patients else OK
+    print(json.dumps(tally.disagreement.record, indent=2))
+    for difference in tally.disagreement.differences:
+        print(difference)
+    return KNOWLEDGE
 
 
 def _query(options: argparse.Namespace, settings: Settings) -> int:
@@ -250,6 +281,19 @@ def _parser() -> argparse.ArgumentParser:
         help="how unreported findings count (default: as the request says)",
     )
     add_build(evaluate_)
+
+    verify_ = add("verify", _verify, "let HermiT derive answers anew, and compare them with those of the program")
+    verify_.add_argument(
+        "patient", nargs="?", metavar="PATIENT.json", help="the request to verify; without it, invented patients"
+    )
+    verify_.add_argument(
+        "--patients", type=int, default=10, metavar="N", help="how many invented patients to compare (default: 10)"
+    )
+    verify_.add_argument("--seed", type=int, default=1, metavar="S", help="which patients to invent (default: 1)")
+    verify_.add_argument(
+        "--options", type=int, metavar="K", help="compare only the K options that are most open (default: all)"
+    )
+    add_build(verify_)
 
     query = add("query", _query, "run a canned query")
     query.add_argument("name", nargs="?", metavar="NAME", help="the name of the query")

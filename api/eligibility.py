@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from datetime import date
 from http import HTTPStatus
 from typing import Any
@@ -14,8 +15,10 @@ from api.bodies import media_type, read_body
 from api.examples import find_example, read_examples
 from api.problems import RequestProblem
 from api.services import services_of
+from kg.answer import input_hash
 from kg.errors import InvalidParameter, InvalidRecord
 from kg.request import EligibilityRequest, parse_request
+from kg.verification import Comparison
 
 router = APIRouter(prefix="/v1/eligibility", tags=["Eligibility"])
 
@@ -24,19 +27,27 @@ router = APIRouter(prefix="/v1/eligibility", tags=["Eligibility"])
 async def eligibility(request: Request) -> Response:
     """Evaluate a patient record."""
     services = services_of(request)
-    kind = media_type(request)
-    if kind and kind != "application/json" and not kind.endswith("+json"):
-        raise RequestProblem(
-            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-            "unsupported-media-type",
-            "Content-Type",
-            f"'{kind}' is not taken.",
-            "Send application/json.",
-            {"Accept-Post": "application/json"},
-        )
-    record = _parse(await read_body(request, services.settings.max_body_bytes))
+    record = _parse(await _json_body(request))
     as_tree = _explain_as_tree(request)
-    return JSONResponse(services.build.answerer.answer(record, today=date.today(), explain_as_tree=as_tree))
+    return JSONResponse(services.answerer.answer(record, today=date.today(), explain_as_tree=as_tree))
+
+
+@router.post("/verify", include_in_schema=False)
+async def verify_answer(request: Request) -> Response:
+    """Let HermiT derive an answer anew and say whether it agrees; takes seconds, while other requests are answered."""
+    services = services_of(request)
+    record = _parse(await _json_body(request))
+    comparison = Comparison(services.answerer, services.build.reference)
+    found = await services.reasoner.run(lambda: comparison.of_request(record))
+    return JSONResponse(
+        {
+            "agrees": not found.differences,
+            "options": found.options,
+            "differences": [asdict(difference) for difference in found.differences],
+            "knowledge": services.answerer.version,
+            "inputHash": input_hash(record),
+        }
+    )
 
 
 @router.get("/examples", summary="List ready-made requests")
@@ -54,6 +65,20 @@ def examples(request: Request) -> dict[str, Any]:
 def example(request: Request, id_: str) -> dict[str, Any]:
     """The body for POST /v1/eligibility."""
     return find_example(services_of(request).settings.ontology, id_).request
+
+
+async def _json_body(request: Request) -> bytes:
+    kind = media_type(request)
+    if kind and kind != "application/json" and not kind.endswith("+json"):
+        raise RequestProblem(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+            "unsupported-media-type",
+            "Content-Type",
+            f"'{kind}' is not taken.",
+            "Send application/json.",
+            {"Accept-Post": "application/json"},
+        )
+    return await read_body(request, services_of(request).settings.max_body_bytes)
 
 
 def _explain_as_tree(request: Request) -> bool:

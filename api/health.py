@@ -20,12 +20,20 @@ async def healthz() -> dict[str, str]:
 
 @router.get("/version", summary="What is served?")
 async def versions(request: Request) -> dict[str, Any]:
-    """The software, the ontology (version IRI and hash of its content) and the reasoning engine."""
-    manifest = services_of(request).build.manifest
+    """The software, the ontology (version IRI and hash of its content), the program and the engines.
+
+    `reloadProblem` says why a newer build is not served, if there is one.
+    """
+    services = services_of(request)
+    manifest = services.build.manifest
+    reloader = getattr(request.app.state, "reloader", None)
     return {
         "software": manifest.software_version,
         "versionIri": manifest.version_iri,
         "contentHash": manifest.content_hash,
-        "engine": f"HermiT (Owlready2 {version('owlready2')})",
+        "programHash": services.answerer.version["programHash"],
+        "engine": services.answerer.engine.name,
+        "referenceEngine": f"HermiT (Owlready2 {version('owlready2')})",
         "graphs": manifest.graphs,
+        "reloadProblem": None if reloader is None else reloader.problem,
     }

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from starlette.requests import Request
 
 from api.lanes import Lane
 from api.settings import Settings
+from kg.answer import Answerer
 from kg.build_folder import Build
 from kg.store import KnowledgeStore, QueryLimits
 
@@ -17,6 +18,7 @@ class Services:
     """Everything that a request needs, opened once when the server starts."""
 
     build: Build
+    answerer: Answerer
     store: KnowledgeStore
     settings: Settings
     reasoner: Lane
@@ -24,14 +26,19 @@ class Services:
 
     @classmethod
     def open(cls, build: Build, settings: Settings) -> Services:
-        """Load the graphs of `build` into memory. Raises BuildNotFound if one cannot be read."""
+        """Load the graphs and the program of `build` into memory. Raises BuildNotFound if one cannot be read."""
         return cls(
             build=build,
+            answerer=build.answerer,
             store=KnowledgeStore.load(build.graph_files),
             settings=settings,
             reasoner=Lane("eligibility", workers=settings.reasoner_workers, waiting=settings.reasoner_waiting),
             queries=Lane("sparql", workers=settings.query_workers, waiting=settings.query_waiting),
         )
+
+    def with_build(self, build: Build) -> Services:
+        """The same settings and lanes over another build, loaded here. Raises BuildNotFound."""
+        return replace(self, build=build, answerer=build.answerer, store=KnowledgeStore.load(build.graph_files))
 
     @property
     def query_limits(self) -> QueryLimits:

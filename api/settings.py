@@ -19,8 +19,9 @@ def default_folder(name: str) -> Path:
 class Settings(BaseSettings):
     """Every limit and folder; durations are in seconds, sizes in bytes.
 
-    `query_seconds` is soft: the client gets its answer in time, while a query that yields nothing may go on in its
-    thread, and keep one of the `query_workers` busy, until it ends.
+    `reload_seconds` is how often a newer build is looked for; 0 never looks. `query_seconds` is soft: the client gets its
+    answer in time, while a query that yields nothing may go on in its thread, and keep one of the `query_workers` busy,
+    until it ends.
     """
 
     model_config = SettingsConfigDict(env_prefix="NEXTLINE_", extra="ignore")
@@ -37,6 +38,7 @@ class Settings(BaseSettings):
     query_seconds: float = Field(default=10.0, gt=0)
     query_workers: int = Field(default=4, gt=0)
     query_waiting: int = Field(default=32, ge=0)
+    reload_seconds: float = Field(default=2.0, ge=0)
     query_result_bytes: int = Field(default=64 * 2**20, gt=0)
 
     @property

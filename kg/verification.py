@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import astuple, dataclass, fields
+from datetime import date
 from itertools import product
+from typing import Any
 
 from rdflib import URIRef
 
+from kg.answer import Answerer
 from kg.compiled import CompiledEngine
+from kg.errors import ContradictoryRecord, InvalidRecord, ReasonerTimeout
 from kg.facts import PatientFacts, Policy
 from kg.guidelines import Guideline
 from kg.namespaces import local_name
 from kg.reference import ReferenceEngine
+from kg.request import EligibilityRequest, parse_request
 from kg.therapies import Therapy
 from kg.verdicts import Standing
+
+Record = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,3 +101,117 @@ def _different(one: Standing, other: Standing) -> list[tuple[str, str, str]]:
 
 def _names(terms: frozenset[URIRef]) -> str:
     return ", ".join(sorted(local_name(t) for t in terms)) or "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Disagreement:
+    """A record on which the engines differ, made as small as it got, with what differs."""
+
+    record: Record
+    differences: tuple[Difference, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What was compared: patients and options, records that contradict themselves, and those HermiT gave up on."""
+
+    patients: int
+    options: int
+    contradictory: int
+    undecided: int
+    disagreement: Disagreement | None
+
+
+class Comparison:
+    """Compares the two engines on requests, each read as the service reads it."""
+
+    def __init__(self, answerer: Answerer, reference: ReferenceEngine) -> None:
+        self._answerer = answerer
+        self._reference = reference
+
+    def of(self, record: Record, *, least_certain: int | None = None) -> Verification:
+        """The comparison for one request; with `least_certain`, of no more than that many options, those that are most open.
+
+        Raises InvalidRecord and its kinds, ReasonerTimeout, ReasonerFailure.
+        """
+        return self.of_request(parse_request(json.dumps(record)), least_certain=least_certain)
+
+    def of_request(self, request: EligibilityRequest, *, least_certain: int | None = None) -> Verification:
+        """The same for a request that is read already."""
+        guidelines = self._answerer.guidelines(request.guidelines)
+        facts = self._answerer.read(request, date.today()).facts
+        engine, policy = self._answerer.engine, request.unreported_findings
+        asked = engine.knowledge.therapies
+        if least_certain is not None:
+            standings = engine.evaluate(facts, policy, guidelines).standings
+            asked = tuple(sorted(asked, key=lambda t: _certainty(standings, guidelines, t)))[:least_certain]
+        return verify(engine, self._reference, facts, policy, guidelines, asked)
+
+    def of_many(
+        self, records: Iterable[Record], report: Callable[[str], None], *, least_certain: int | None = None
+    ) -> Tally:
+        """Compare request after request until two answers differ; that record is made smaller before it is returned.
+
+        Reports after each patient.
+        """
+        patients = options = contradictory = undecided = 0
+        for number, record in enumerate(records, 1):
+            try:
+                found = self.of(record, least_certain=least_certain)
+            except ContradictoryRecord:
+                contradictory += 1
+                continue
+            except ReasonerTimeout:
+                undecided += 1
+                report(f"patient {number}: HermiT gave no answer in time")
+                continue
+            patients += 1
+            options += found.options
+            report(f"patient {number}: {found.options} options compared, {options} in all")
+            if found.differences:
+                report("the engines differ; making the record smaller")
+                smaller = self._smaller(record, report)
+                return Tally(patients, options, contradictory, undecided, smaller)
+        return Tally(patients, options, contradictory, undecided, None)
+
+    def _smaller(self, record: Record, report: Callable[[str], None]) -> Disagreement:
+        """Leave out one part of the record after the other, as long as the engines still differ."""
+        current, shrunk = record, True
+        while shrunk:
+            shrunk = False
+            for candidate in _with_less(current):
+                if self._differences(candidate):
+                    current, shrunk = candidate, True
+                    report(f"still differing with {len(json.dumps(current))} characters")
+                    break
+        return Disagreement(current, self._differences(current))
+
+    def _differences(self, record: Record) -> tuple[Difference, ...]:
+        try:
+            return self.of(record).differences
+        except (InvalidRecord, ReasonerTimeout):
+            return ()
+
+
+def _certainty(
+    standings: Mapping[tuple[str, URIRef], Standing], guidelines: tuple[Guideline, ...], therapy: Therapy
+) -> tuple[int, str]:
+    """How many truth values of an option are known; the IRI decides between equals."""
+    values = [value for g in guidelines for value in astuple(standings[g.code, therapy.iri])]
+    return (sum(value is not None for value in values), str(therapy.iri))
+
+
+def _with_less(record: Record) -> Iterator[Record]:
+    """The record without one of its parts: an entry, a field of an entry, or a field of the patient."""
+    patient = record["patient"]
+    for name, value in patient.items():
+        if name != "findings":
+            yield {**record, "patient": {k: v for k, v in patient.items() if k != name}}
+        if not isinstance(value, list):
+            continue
+        for position, entry in enumerate(value):
+            if name != "findings" or len(value) > 1:
+                yield {**record, "patient": {**patient, name: value[:position] + value[position + 1 :]}}
+            for field in entry:
+                fewer = {k: v for k, v in entry.items() if k != field}
+                yield {**record, "patient": {**patient, name: [*value[:position], fewer, *value[position + 1 :]]}}

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import signal
 import socket
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +17,14 @@ import httpx
 import pytest
 from SPARQLWrapper import CSV, JSON, POST, POSTDIRECTLY, TURTLE, XML, SPARQLWrapper
 
+from kg import closure
+from kg.build import build
+from kg.build_folder import MANIFEST
+from kg.sources import load_sources
 from tests.serving import ROOT, Running, command, running
 
 RECORD = {"asOf": "2026-11-22", "patient": {"ageYears": 63, "findings": [{"code": "PainfulDiabeticPolyneuropathy"}]}}
+JSON_RESULTS = "application/sparql-results+json"
 LABEL = (
     "SELECT ?label WHERE { <https://w3id.org/nextline/Morphine> <http://www.w3.org/2000/01/rdf-schema#label> ?label }"
 )
@@ -62,16 +69,16 @@ def test_sparqlwrapper_reads_triples_and_truth_values(server: Running) -> None:
 
 
 def test_while_the_reasoner_works_the_server_answers_others(server: Running) -> None:
-    """Health and SPARQL are answered, each within a second, before the eligibility answer is there."""
+    """Health, SPARQL and other patients are answered, each within a second, before HermiT has verified an answer."""
     answers: list[int] = []
-    asking = threading.Thread(
-        target=lambda: answers.append(httpx.post(f"{server.url}/v1/eligibility", json=RECORD, timeout=300).status_code)
-    )
+    url = f"{server.url}/v1/eligibility/verify"
+    asking = threading.Thread(target=lambda: answers.append(httpx.post(url, json=RECORD, timeout=300).status_code))
     asking.start()
     others = 0
     while asking.is_alive():
         assert httpx.get(f"{server.url}/healthz", timeout=1).status_code == 200
         assert httpx.get(f"{server.url}/sparql", params={"query": LABEL}, timeout=1).status_code == 200
+        assert httpx.post(f"{server.url}/v1/eligibility", json=RECORD, timeout=1).status_code == 200
         others += 1
     assert answers == [200]
     assert others >= 5
@@ -127,3 +134,39 @@ def test_a_busy_port_is_named_before_anything_is_built(tmp_path: Path) -> None:
     assert "--port" in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "build").exists()
+
+
+def test_a_newer_build_takes_over_and_a_broken_one_does_not(ontology: Path, tmp_path: Path) -> None:
+    """Requests are answered all the while, each from one build and no other."""
+    edited, target = tmp_path / "ontology", tmp_path / "build"
+    shutil.copytree(ontology, edited)
+    build(edited, target)
+    with running(target, NEXTLINE_RELOAD_SECONDS="0.1") as server:
+
+        def version() -> dict[str, Any]:
+            assert httpx.post(f"{server.url}/v1/eligibility", json=RECORD, timeout=5).status_code == 200
+            document: dict[str, Any] = httpx.get(f"{server.url}/version", timeout=5).json()
+            return document
+
+        before = version()
+        module = edited / "substances.ttl"
+        module.write_text(module.read_text("utf-8") + '\nnxl:Gabapentin nxl:rationale "Edited."@en .\n', "utf-8")
+        closure.write(load_sources(edited))
+        manifest = build(edited, target)
+        until(lambda: version()["contentHash"] == manifest.content_hash)
+        assert version()["contentHash"] != before["contentHash"]
+        answer = httpx.post(f"{server.url}/v1/eligibility", json=RECORD).json()
+        assert answer["knowledge"]["contentHash"] == manifest.content_hash
+        asked = "ASK { <https://w3id.org/nextline/Gabapentin> <https://w3id.org/nextline/rationale> ?why }"
+        reply = httpx.get(f"{server.url}/sparql", params={"query": asked}, headers={"accept": JSON_RESULTS})
+        assert reply.json()["boolean"] is True
+        broken = json.loads((target / MANIFEST).read_text("utf-8")) | {"folder": "nowhere"}
+        (target / MANIFEST).write_text(json.dumps(broken), "utf-8")
+        until(lambda: bool(version()["reloadProblem"]))
+        assert version()["contentHash"] == manifest.content_hash
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline, "the server did not notice"
