@@ -20,6 +20,7 @@ from api.app import create_app
 from api.server import PortUnavailable, address_of, reserve, serve
 from api.settings import Settings
 from api.tables import answer_text, readable, table
+from kg.answer_rdf import serialise_answer
 from kg.build import Build, Manifest, build, is_current, open_build
 from kg.errors import (
     InvalidParameter,
@@ -53,10 +54,12 @@ _EXAMPLES = {
     "build": "nextline build\nnextline build --ontology my-ontology --build my-build",
     "closure": "nextline closure",
     "examples": "nextline examples",
-    "evaluate": "nextline evaluate patient.json\ncat patient.json | nextline evaluate - --json --policy absent",
+    "evaluate": "nextline evaluate patient.json\ncat patient.json | nextline evaluate - --json --policy absent\n"
+    "nextline evaluate patient.json --format turtle",
     "query": "nextline query --list\nnextline query lines-of-therapy therapy=THERAPY\n"
     "nextline query seed-coverage --format csv",
 }
+_GRAPH_FORMATS = {"turtle": ResultFormat.TURTLE, "json-ld": ResultFormat.JSON_LD}
 _INPUT_ERRORS = (InvalidRecord, InvalidParameter, InvalidQuery, UnknownQuery, QueryFailure)
 
 
@@ -116,8 +119,13 @@ def _evaluate(options: argparse.Namespace, settings: Settings) -> int:
     request = parse_request(_read(options.patient))
     if options.policy:
         request = request.model_copy(update={"unreported_findings": Policy(options.policy)})
-    answer = _current_build(settings).answerer.answer(request, today=date.today(), explain_as_tree=options.tree)
-    print(json.dumps(answer, indent=2, ensure_ascii=False) if options.json else answer_text(answer, _width()))
+    built = _current_build(settings)
+    answer = built.answerer.answer(request, today=date.today(), explain_as_tree=options.tree)
+    if options.format in _GRAPH_FORMATS:
+        sys.stdout.buffer.write(serialise_answer(answer, built.knowledge, _GRAPH_FORMATS[options.format]))
+        return OK
+    as_json = options.format == "json"
+    print(json.dumps(answer, indent=2, ensure_ascii=False) if as_json else answer_text(answer, _width()))
     return OK
 
 
@@ -250,7 +258,14 @@ def _parser() -> argparse.ArgumentParser:
         "patient", metavar="PATIENT.json", help="the request as the API takes it; - reads standard input"
     )
     evaluate_.add_argument("--tree", action="store_true", help="with --json: explain each reason as a tree")
-    evaluate_.add_argument("--json", action="store_true", help="print the whole answer as JSON")
+    form = evaluate_.add_mutually_exclusive_group()
+    form.add_argument(
+        "--format",
+        choices=["table", "json", *_GRAPH_FORMATS],
+        default="table",
+        help="how to print the answer (default: table)",
+    )
+    form.add_argument("--json", action="store_const", const="json", dest="format", help="the same as --format json")
     evaluate_.add_argument(
         "--policy",
         choices=[p.value for p in Policy],

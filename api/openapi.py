@@ -8,6 +8,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from api.eligibility import ANSWER_TYPES
 from api.examples import ExampleRequest
 from api.problems import MEDIA_TYPE
 from api.results import offered
@@ -80,6 +81,7 @@ def _eligibility(examples: Sequence[ExampleRequest]) -> Schema:
         "description": (
             "Evaluates a patient record with the reasoner, which takes seconds. Each option has a status, the line "
             "and guideline, whether it is in use, and the statements that the status rests on, with their sources. "
+            "By Accept, the same answer comes as RDF with its provenance. "
             "It supports decisions of professionals and replaces none."
         ),
         "operationId": "eligibility",
@@ -95,9 +97,13 @@ def _eligibility(examples: Sequence[ExampleRequest]) -> Schema:
         "responses": {
             "200": {
                 "description": "The options, those that are eligible first.",
-                "content": {"application/json": {"schema": {"type": "object"}}},
+                "content": {
+                    media_type: {"schema": {"type": "object" if media_type.endswith("/json") else "string"}}
+                    for media_type in ANSWER_TYPES
+                },
             },
             "400": _problem("The body is no JSON."),
+            "406": _problem("The answer cannot be had in an accepted format."),
             "413": _problem("The body is too large."),
             "415": _problem("The body is of another media type."),
             "422": _problem("The record breaks the contract; `place` names the field."),

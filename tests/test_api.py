@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rdflib import RDF, Graph, URIRef
 from starlette.testclient import TestClient
 
 from api.app import create_app
 from api.settings import Settings
 from kg.build import open_build
-from kg.namespaces import local_name
+from kg.namespaces import NXL, local_name
 
 ROOT = Path(__file__).resolve().parent.parent
 STATUSES = {
@@ -173,6 +174,54 @@ def test_another_media_type_is_415_and_another_method_405(client: TestClient) ->
     response = client.get("/v1/eligibility")
     problem(response, 405)
     assert response.headers["allow"] == "POST"
+
+
+@pytest.mark.parametrize(
+    ("accept", "given"),
+    [
+        (None, "application/json"),
+        ("", "application/json"),
+        ("*/*", "application/json"),
+        ("application/json", "application/json"),
+        ("text/turtle", "text/turtle; charset=utf-8"),
+        ("application/ld+json", "application/ld+json"),
+        ("text/html, text/turtle;q=0.4, application/ld+json;q=0.6", "application/ld+json"),
+        ("application/json;q=0.1, text/*", "text/turtle; charset=utf-8"),
+        ("*/*;q=0.1, application/json;q=0", "text/turtle; charset=utf-8"),
+    ],
+)
+def test_an_answer_comes_in_the_format_that_the_client_prefers(
+    client: TestClient, accept: str | None, given: str
+) -> None:
+    headers = {} if accept is None else {"Accept": accept}
+    response = client.post("/v1/eligibility", json=RECORD, headers=headers)
+    assert response.status_code == 200, response.text
+    assert response.headers["content-type"] == given
+    assert response.headers["vary"] == "Accept"
+
+
+def test_an_answer_as_rdf_has_the_options_of_the_json(client: TestClient, answer: dict[str, Any]) -> None:
+    expected = sorted((option["therapy"]["iri"], option["status"]) for option in answer["options"])
+    for media_type in ("text/turtle", "application/ld+json"):
+        response = client.post("/v1/eligibility", json=RECORD, headers={"Accept": media_type})
+        graph = Graph().parse(data=response.content, format=media_type)
+        therapies = {URIRef(option["therapy"]["iri"]) for option in answer["options"]}
+        found = [
+            (str(t), str(s))
+            for o, s in graph.subject_objects(NXL.status)
+            for t in therapies
+            if (o, RDF.type, t) in graph
+        ]
+        assert sorted(found) == expected
+
+
+@pytest.mark.parametrize(
+    "accept", ["text/html", "image/png, text/csv", "application/json;q=0", "application/n-triples"]
+)
+def test_an_answer_in_another_format_is_406(client: TestClient, accept: str) -> None:
+    document = problem(client.post("/v1/eligibility", json=RECORD, headers={"Accept": accept}), 406)
+    assert document["type"].endswith("/not-acceptable")
+    assert "text/turtle" in document["mend"]
 
 
 def test_the_examples_are_requests_that_can_be_sent(client: TestClient) -> None:

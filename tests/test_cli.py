@@ -13,10 +13,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from rdflib import Graph
 
 from api.tables import answer_text, table
 
 ROOT = Path(__file__).resolve().parent.parent
+GRAPHS = ("turtle", "json-ld")
 RECORD = {"asOf": "2026-11-22", "patient": {"ageYears": 63, "findings": [{"code": "PainfulDiabeticPolyneuropathy"}]}}
 
 
@@ -64,7 +66,16 @@ def test_version() -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [[], ["nothing"], ["evaluate"], ["query", "--format", "xml"], ["serve", "--port", "many"]]
+    "arguments",
+    [
+        [],
+        ["nothing"],
+        ["evaluate"],
+        ["query", "--format", "xml"],
+        ["serve", "--port", "many"],
+        ["evaluate", "-", "--format", "xml"],
+        ["evaluate", "-", "--json", "--format", "json"],
+    ],
 )
 def test_a_wrong_command_line_is_2(arguments: list[str]) -> None:
     done = nextline(*arguments)
@@ -101,6 +112,23 @@ def test_evaluate_prints_json_and_takes_a_policy(build_option: tuple[str, str]) 
         for policy, answer in by_policy.items()
     }
     assert eligible["unknown"] <= eligible["absent"] != set()
+
+
+def test_evaluate_prints_the_format_that_is_asked_for(build_option: tuple[str, str]) -> None:
+    printed = {
+        arguments: nextline("evaluate", "-", *arguments, *build_option, stdin=json.dumps(RECORD)).stdout
+        for arguments in [
+            ("--json",),
+            ("--format", "json"),
+            (),
+            ("--format", "table"),
+            *(("--format", f) for f in GRAPHS),
+        ]
+    }
+    assert printed["--json",] == printed["--format", "json"] and json.loads(printed["--json",])
+    assert printed[()] == printed["--format", "table"]
+    graphs = [Graph().parse(data=printed["--format", name], format=name) for name in GRAPHS]
+    assert graphs[0] and graphs[0].isomorphic(graphs[1])
 
 
 @pytest.mark.parametrize(
