@@ -19,7 +19,7 @@ import kg.examples
 from api.app import create_app
 from api.server import PortUnavailable, address_of, reserve, serve
 from api.settings import Settings
-from api.tables import answer_text, readable, table
+from api.tables import answer_text, readable, table, what_if_text
 from kg.answer_rdf import serialise_answer
 from kg.build import Build, Manifest, build, is_current, open_build
 from kg.errors import (
@@ -36,6 +36,7 @@ from kg.queries import list_queries, load_query, run
 from kg.request import parse_request
 from kg.sources import load_sources
 from kg.store import Form, KnowledgeStore, ResultFormat
+from kg.what_if import parse_changes, what_if
 
 OK, INPUT, USAGE, KNOWLEDGE, TIMEOUT = 0, 1, 2, 3, 4
 
@@ -56,6 +57,8 @@ _EXAMPLES = {
     "examples": "nextline examples",
     "evaluate": "nextline evaluate patient.json\ncat patient.json | nextline evaluate - --json --policy absent\n"
     "nextline evaluate patient.json --format turtle",
+    "what-if": "nextline what-if patient.json changes.json\n"
+    "echo '[{\"setAge\": 17}]' | nextline what-if patient.json - --json",
     "query": "nextline query --list\nnextline query lines-of-therapy therapy=THERAPY\n"
     "nextline query seed-coverage --format csv",
 }
@@ -126,6 +129,13 @@ def _evaluate(options: argparse.Namespace, settings: Settings) -> int:
         return OK
     as_json = options.format == "json"
     print(json.dumps(answer, indent=2, ensure_ascii=False) if as_json else answer_text(answer, _width()))
+    return OK
+
+
+def _what_if(options: argparse.Namespace, settings: Settings) -> int:
+    request, changes = parse_request(_read(options.patient)), parse_changes(_read(options.changes))
+    found = what_if(_current_build(settings).answerer, request, changes, today=date.today())
+    print(json.dumps(found, indent=2, ensure_ascii=False) if options.json else what_if_text(found, _width()))
     return OK
 
 
@@ -272,6 +282,12 @@ def _parser() -> argparse.ArgumentParser:
         help="how unreported findings count (default: as the request says)",
     )
     add_build(evaluate_)
+
+    what_if_ = add("what-if", _what_if, "say what changes to a record would make of its options, and why")
+    what_if_.add_argument("patient", metavar="PATIENT.json", help="the request as the API takes it")
+    what_if_.add_argument("changes", metavar="CHANGES.json", help="the list of changes; - reads standard input")
+    what_if_.add_argument("--json", action="store_true", help="print the comparison as JSON")
+    add_build(what_if_)
 
     query = add("query", _query, "run a canned query")
     query.add_argument("name", nargs="?", metavar="NAME", help="the name of the query")

@@ -20,6 +20,7 @@ from kg.answer_rdf import serialise_answer
 from kg.errors import InvalidParameter, InvalidRecord
 from kg.request import parse_request
 from kg.store import ResultFormat
+from kg.what_if import parse_what_if, what_if
 
 router = APIRouter(prefix="/v1/eligibility", tags=["Eligibility"])
 
@@ -42,6 +43,14 @@ async def eligibility(request: Request) -> Response:
     charset = "; charset=utf-8" if wanted.startswith("text/") else ""
     written = serialise_answer(answer, build.knowledge, ResultFormat(wanted))
     return Response(written, headers={"Content-Type": wanted + charset, **headers})
+
+
+@router.post("/what-if", include_in_schema=False)
+async def eligibility_what_if(request: Request) -> Response:
+    """Say what changes to a record would make of its answer."""
+    given = _parsed(await _json_body(request), parse_what_if)
+    answerer = services_of(request).build.answerer
+    return JSONResponse(what_if(answerer, given.request, given.changes, today=date.today()))
 
 
 @router.get("/examples", summary="List ready-made requests")

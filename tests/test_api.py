@@ -224,6 +224,55 @@ def test_an_answer_in_another_format_is_406(client: TestClient, accept: str) -> 
     assert "text/turtle" in document["mend"]
 
 
+def test_what_if_tells_what_a_change_makes_of_the_answer(client: TestClient, answer: dict[str, Any]) -> None:
+    response = client.post("/v1/eligibility/what-if", json={"request": RECORD, "changes": [{"setAge": 16}]})
+    assert response.status_code == 200, response.text
+    found = response.json()
+    assert {c["status"]["after"] for c in found["changes"]} == {"out-of-scope"}
+    assert found["before"]["inputHash"] == answer["inputHash"] != found["after"]["inputHash"]
+    for field in ("asOf", "knowledge", "notice"):
+        assert found[field] == answer[field]
+    unchanged = client.post("/v1/eligibility/what-if", json={"request": RECORD, "changes": []}).json()
+    assert unchanged["changes"] == unchanged["steps"] == []
+
+
+@pytest.mark.parametrize(
+    ("body", "place"),
+    [
+        (RECORD, "request"),
+        ({"request": RECORD}, "changes"),
+        ({"request": changed(ageYears=-1), "changes": []}, "request.patient.ageYears"),
+        ({"request": RECORD, "changes": [{"removeFinding": "Asthma"}]}, "changes.0.removeFinding"),
+        ({"request": RECORD, "changes": [{"removeCourse": 0}]}, "changes.0.removeCourse"),
+        ({"request": RECORD, "changes": [{"addFinding": {"code": "Ashtma"}}]}, "changes.0.addFinding.code"),
+        ({"request": RECORD, "changes": [{"setAge": 1}] * 51}, "changes"),
+    ],
+)
+def test_a_what_if_that_cannot_be_answered_is_422_and_names_the_field(
+    client: TestClient, body: Any, place: str
+) -> None:
+    document = problem(client.post("/v1/eligibility/what-if", json=body), 422)
+    assert document["place"] == place
+    assert document["mend"]
+
+
+def test_a_what_if_is_read_as_carefully_as_a_record(client: TestClient) -> None:
+    url = "/v1/eligibility/what-if"
+    problem(client.post(url, content=b"{", headers={"Content-Type": "application/json"}), 400)
+    problem(client.post(url, content=b"<patient/>", headers={"Content-Type": "application/xml"}), 415)
+    problem(client.post(url, content=b" " * 100_001, headers={"Content-Type": "application/json"}), 413)
+    problem(client.get(url), 405)
+
+
+def test_the_examples_of_what_if_can_be_sent(client: TestClient) -> None:
+    operation = client.get("/openapi.json").json()["paths"]["/v1/eligibility/what-if"]["post"]
+    examples = operation["requestBody"]["content"]["application/json"]["examples"]
+    assert examples
+    for example in examples.values():
+        response = client.post("/v1/eligibility/what-if", json=example["value"])
+        assert response.status_code == 200, response.text
+
+
 def test_the_examples_are_requests_that_can_be_sent(client: TestClient) -> None:
     listed = client.get("/v1/eligibility/examples").json()["examples"]
     assert len(listed) >= 12

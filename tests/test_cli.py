@@ -50,7 +50,9 @@ def broken(tmp_path: Path) -> Path:
     return tmp_path / "ontology"
 
 
-@pytest.mark.parametrize("command", [[], ["serve"], ["build"], ["closure"], ["examples"], ["evaluate"], ["query"]])
+@pytest.mark.parametrize(
+    "command", [[], ["serve"], ["build"], ["closure"], ["examples"], ["evaluate"], ["what-if"], ["query"]]
+)
 def test_help_shows_examples_or_exit_codes(command: list[str]) -> None:
     done = nextline(*command, "--help")
     assert done.returncode == 0
@@ -129,6 +131,36 @@ def test_evaluate_prints_the_format_that_is_asked_for(build_option: tuple[str, s
     assert printed[()] == printed["--format", "table"]
     graphs = [Graph().parse(data=printed["--format", name], format=name) for name in GRAPHS]
     assert graphs[0] and graphs[0].isomorphic(graphs[1])
+
+
+def test_what_if_prints_what_changes_as_a_table_or_as_json(tmp_path: Path, build_option: tuple[str, str]) -> None:
+    patient, changes = tmp_path / "patient.json", tmp_path / "changes.json"
+    patient.write_text(json.dumps(RECORD), encoding="utf-8")
+    changes.write_text('[{"addMedication": {"code": "Phenelzine"}}]', encoding="utf-8")
+    done = nextline("what-if", str(patient), str(changes), *build_option)
+    assert done.returncode == 0, done.stderr
+    assert re.match(r"option +status +what changes\n-+ +-+ +-+\n", done.stdout)
+    assert re.search(r"-> contraindicated +\+ contraindication: ", done.stdout)
+    assert max(len(line) for line in done.stdout.splitlines()) <= 100
+    found = json.loads(nextline("what-if", str(patient), str(changes), "--json", *build_option).stdout)
+    for change in found["changes"]:
+        assert change["therapy"]["label"].split()[0] in done.stdout
+    nothing = nextline("what-if", str(patient), "-", *build_option, stdin="[]")
+    assert nothing.stdout.startswith("No option changes.\n\nAs of 2026-11-22")
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [("{", "line 1"), ("{}", "changes"), ('[{"removeFinding": "Asthma"}]', "changes.0.removeFinding")],
+)
+def test_changes_that_cannot_be_made_are_1_and_named(
+    tmp_path: Path, build_option: tuple[str, str], changes: str, told: str
+) -> None:
+    patient = tmp_path / "patient.json"
+    patient.write_text(json.dumps(RECORD), encoding="utf-8")
+    done = nextline("what-if", str(patient), "-", *build_option, stdin=changes)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert told in done.stderr
 
 
 @pytest.mark.parametrize(
