@@ -20,7 +20,8 @@ import kg.examples
 from api.app import create_app
 from api.server import PortUnavailable, address_of, reserve, serve
 from api.settings import Settings
-from api.tables import answer_text, readable, table
+from api.tables import answer_text, readable, table, what_if_text
+from kg.answer_rdf import serialise_answer
 from kg.build import build, software_version, sources_hash
 from kg.build_folder import Build, Manifest, is_current, open_build
 from kg.errors import (
@@ -39,6 +40,7 @@ from kg.request import parse_request
 from kg.sources import load_sources
 from kg.store import Form, KnowledgeStore, ResultFormat
 from kg.verification import Comparison
+from kg.what_if import parse_changes, what_if
 
 OK, INPUT, USAGE, KNOWLEDGE, TIMEOUT = 0, 1, 2, 3, 4
 
@@ -57,11 +59,15 @@ _EXAMPLES = {
     "build": "nextline build\nnextline build --ontology my-ontology --build my-build",
     "closure": "nextline closure",
     "examples": "nextline examples",
-    "evaluate": "nextline evaluate patient.json\ncat patient.json | nextline evaluate - --json --policy absent",
+    "evaluate": "nextline evaluate patient.json\ncat patient.json | nextline evaluate - --json --policy absent\n"
+    "nextline evaluate patient.json --format turtle",
     "verify": "nextline verify patient.json\nnextline verify --patients 100 --seed 7",
+    "what-if": "nextline what-if patient.json changes.json\n"
+    "echo '[{\"setAge\": 17}]' | nextline what-if patient.json - --json",
     "query": "nextline query --list\nnextline query lines-of-therapy therapy=THERAPY\n"
     "nextline query seed-coverage --format csv",
 }
+_GRAPH_FORMATS = {"turtle": ResultFormat.TURTLE, "json-ld": ResultFormat.JSON_LD}
 _INPUT_ERRORS = (InvalidRecord, InvalidParameter, InvalidQuery, UnknownQuery, QueryFailure)
 
 
@@ -121,8 +127,20 @@ def _evaluate(options: argparse.Namespace, settings: Settings) -> int:
     request = parse_request(_read(options.patient))
     if options.policy:
         request = request.model_copy(update={"unreported_findings": Policy(options.policy)})
-    answer = _current_build(settings).answerer.answer(request, today=date.today(), explain_as_tree=options.tree)
-    print(json.dumps(answer, indent=2, ensure_ascii=False) if options.json else answer_text(answer, _width()))
+    built = _current_build(settings)
+    answer = built.answerer.answer(request, today=date.today(), explain_as_tree=options.tree)
+    if options.format in _GRAPH_FORMATS:
+        sys.stdout.buffer.write(serialise_answer(answer, built.knowledge, _GRAPH_FORMATS[options.format]))
+        return OK
+    as_json = options.format == "json"
+    print(json.dumps(answer, indent=2, ensure_ascii=False) if as_json else answer_text(answer, _width()))
+    return OK
+
+
+def _what_if(options: argparse.Namespace, settings: Settings) -> int:
+    request, changes = parse_request(_read(options.patient)), parse_changes(_read(options.changes))
+    found = what_if(_current_build(settings).answerer, request, changes, today=date.today())
+    print(json.dumps(found, indent=2, ensure_ascii=False) if options.json else what_if_text(found, _width()))
     return OK
 
 
@@ -274,7 +292,14 @@ def _parser() -> argparse.ArgumentParser:
         "patient", metavar="PATIENT.json", help="the request as the API takes it; - reads standard input"
     )
     evaluate_.add_argument("--tree", action="store_true", help="with --json: explain each reason as a tree")
-    evaluate_.add_argument("--json", action="store_true", help="print the whole answer as JSON")
+    form = evaluate_.add_mutually_exclusive_group()
+    form.add_argument(
+        "--format",
+        choices=["table", "json", *_GRAPH_FORMATS],
+        default="table",
+        help="how to print the answer (default: table)",
+    )
+    form.add_argument("--json", action="store_const", const="json", dest="format", help="the same as --format json")
     evaluate_.add_argument(
         "--policy",
         choices=[p.value for p in Policy],
@@ -294,6 +319,12 @@ def _parser() -> argparse.ArgumentParser:
         "--options", type=int, metavar="K", help="compare only the K options that are most open (default: all)"
     )
     add_build(verify_)
+
+    what_if_ = add("what-if", _what_if, "say what changes to a record would make of its options, and why")
+    what_if_.add_argument("patient", metavar="PATIENT.json", help="the request as the API takes it")
+    what_if_.add_argument("changes", metavar="CHANGES.json", help="the list of changes; - reads standard input")
+    what_if_.add_argument("--json", action="store_true", help="print the comparison as JSON")
+    add_build(what_if_)
 
     query = add("query", _query, "run a canned query")
     query.add_argument("name", nargs="?", metavar="NAME", help="the name of the query")

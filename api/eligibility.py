@@ -3,40 +3,56 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict
 from datetime import date
 from http import HTTPStatus
-from typing import Any
+from typing import Any, TypeVar
 
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
 from api.bodies import media_type, read_body
 from api.examples import find_example, read_examples
+from api.negotiation import choose
 from api.problems import RequestProblem
 from api.services import services_of
 from kg.answer import input_hash
+from kg.answer_rdf import serialise_answer
 from kg.errors import InvalidParameter, InvalidRecord
-from kg.request import EligibilityRequest, parse_request
+from kg.request import parse_request
+from kg.store import ResultFormat
 from kg.verification import Comparison
+from kg.what_if import parse_what_if, what_if
 
 router = APIRouter(prefix="/v1/eligibility", tags=["Eligibility"])
+
+_T = TypeVar("_T")
+_JSON = "application/json"
+ANSWER_TYPES = (_JSON, ResultFormat.TURTLE.value, ResultFormat.JSON_LD.value)
 
 
 @router.post("", include_in_schema=False)
 async def eligibility(request: Request) -> Response:
-    """Evaluate a patient record."""
+    """Evaluate a patient record; the answer is JSON or, where Accept prefers it, RDF."""
     services = services_of(request)
-    record = _parse(await _json_body(request))
+    wanted = _wanted(request)
     as_tree = _explain_as_tree(request)
-    return JSONResponse(services.answerer.answer(record, today=date.today(), explain_as_tree=as_tree))
+    record = _parsed(await _json_body(request), parse_request)
+    answer = services.answerer.answer(record, today=date.today(), explain_as_tree=as_tree)
+    headers = {"Vary": "Accept"}
+    if wanted == _JSON:
+        return JSONResponse(answer, headers=headers)
+    charset = "; charset=utf-8" if wanted.startswith("text/") else ""
+    written = serialise_answer(answer, services.build.knowledge, ResultFormat(wanted))
+    return Response(written, headers={"Content-Type": wanted + charset, **headers})
 
 
 @router.post("/verify", include_in_schema=False)
 async def verify_answer(request: Request) -> Response:
     """Let HermiT derive an answer anew and say whether it agrees; takes seconds, while other requests are answered."""
     services = services_of(request)
-    record = _parse(await _json_body(request))
+    record = _parsed(await _json_body(request), parse_request)
     comparison = Comparison(services.answerer, services.build.reference)
     found = await services.reasoner.run(lambda: comparison.of_request(record))
     return JSONResponse(
@@ -48,6 +64,13 @@ async def verify_answer(request: Request) -> Response:
             "inputHash": input_hash(record),
         }
     )
+
+
+@router.post("/what-if", include_in_schema=False)
+async def eligibility_what_if(request: Request) -> Response:
+    """Say what changes to a record would make of its answer."""
+    given = _parsed(await _json_body(request), parse_what_if)
+    return JSONResponse(what_if(services_of(request).answerer, given.request, given.changes, today=date.today()))
 
 
 @router.get("/examples", summary="List ready-made requests")
@@ -67,20 +90,6 @@ def example(request: Request, id_: str) -> dict[str, Any]:
     return find_example(services_of(request).settings.ontology, id_).request
 
 
-async def _json_body(request: Request) -> bytes:
-    kind = media_type(request)
-    if kind and kind != "application/json" and not kind.endswith("+json"):
-        raise RequestProblem(
-            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-            "unsupported-media-type",
-            "Content-Type",
-            f"'{kind}' is not taken.",
-            "Send application/json.",
-            {"Accept-Post": "application/json"},
-        )
-    return await read_body(request, services_of(request).settings.max_body_bytes)
-
-
 def _explain_as_tree(request: Request) -> bool:
     wanted = request.query_params.get("explain", "flat")
     if wanted not in ("flat", "tree"):
@@ -88,9 +97,39 @@ def _explain_as_tree(request: Request) -> bool:
     return wanted == "tree"
 
 
-def _parse(body: bytes) -> EligibilityRequest:
+def _wanted(request: Request) -> str:
+    """The media type to answer in. Raises RequestProblem (406) when none suits."""
+    wanted = choose(request.headers.get("accept"), ANSWER_TYPES)
+    if wanted is None:
+        raise RequestProblem(
+            HTTPStatus.NOT_ACCEPTABLE,
+            "not-acceptable",
+            "Accept",
+            "the answer cannot be had in an accepted format.",
+            f"Accept one of {', '.join(ANSWER_TYPES)}.",
+        )
+    return wanted
+
+
+async def _json_body(request: Request) -> bytes:
+    """The body. Raises RequestProblem when it is of another media type (415) or too large (413)."""
+    kind = media_type(request)
+    if kind and kind != _JSON and not kind.endswith("+json"):
+        raise RequestProblem(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+            "unsupported-media-type",
+            "Content-Type",
+            f"'{kind}' is not taken.",
+            "Send application/json.",
+            {"Accept-Post": _JSON},
+        )
+    return await read_body(request, services_of(request).settings.max_body_bytes)
+
+
+def _parsed(body: bytes, parse: Callable[[bytes], _T]) -> _T:
+    """What a body says. Raises RequestProblem (400) when it is no JSON, and what `parse` raises when it is."""
     try:
-        return parse_request(body)
+        return parse(body)
     except InvalidRecord as error:
         if _is_json(body):
             raise

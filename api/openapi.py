@@ -8,6 +8,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from api.eligibility import ANSWER_TYPES
 from api.examples import ExampleRequest
 from api.problems import MEDIA_TYPE
 from api.results import offered
@@ -15,6 +16,7 @@ from api.sparql import FORM, QUERY
 from kg.queries import CannedQuery, Parameter, ParameterType
 from kg.request import EligibilityRequest
 from kg.store import Form
+from kg.what_if import WhatIfRequest
 
 _EXAMPLE_QUERY = """PREFIX rdfs: <http://www.w3.org/2000/01/rdf-schema#>
 PREFIX nxl: <https://w3id.org/nextline/>
@@ -59,13 +61,15 @@ def _document(app: FastAPI, examples: Sequence[ExampleRequest], queries: Sequenc
         routes=app.routes,
         tags=app.openapi_tags,
     )
-    record = EligibilityRequest.model_json_schema(ref_template="#/components/schemas/{model}")
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
-    schemas.update(record.pop("$defs", {}))
-    schemas["EligibilityRequest"] = record
+    for model in (EligibilityRequest, WhatIfRequest):
+        schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+        schemas.update(schema.pop("$defs", {}))
+        schemas[model.__name__] = schema
     schemas["Problem"] = _PROBLEM_SCHEMA
     paths = {
         "/v1/eligibility": {"post": _eligibility(examples)},
+        "/v1/eligibility/what-if": {"post": _what_if(examples)},
         "/sparql": _sparql(),
         **{f"/v1/queries/{query.name}": {"get": _canned(query)} for query in queries},
     }
@@ -80,6 +84,7 @@ def _eligibility(examples: Sequence[ExampleRequest]) -> Schema:
         "description": (
             "Evaluates a patient record with the reasoner, which takes seconds. Each option has a status, the line "
             "and guideline, whether it is in use, and the statements that the status rests on, with their sources. "
+            "By Accept, the same answer comes as RDF with its provenance. "
             "It supports decisions of professionals and replaces none."
         ),
         "operationId": "eligibility",
@@ -95,14 +100,61 @@ def _eligibility(examples: Sequence[ExampleRequest]) -> Schema:
         "responses": {
             "200": {
                 "description": "The options, those that are eligible first.",
-                "content": {"application/json": {"schema": {"type": "object"}}},
+                "content": {
+                    media_type: {"schema": {"type": "object" if media_type.endswith("/json") else "string"}}
+                    for media_type in ANSWER_TYPES
+                },
             },
-            "400": _problem("The body is no JSON."),
-            "413": _problem("The body is too large."),
-            "415": _problem("The body is of another media type."),
-            "422": _problem("The record breaks the contract; `place` names the field."),
+            **_refusals("The record breaks the contract; `place` names the field."),
+            "406": _problem("The answer cannot be had in an accepted format."),
             "503": _problem("The reasoner did not finish in time, or too many requests wait; see Retry-After."),
         },
+    }
+
+
+def _what_if(examples: Sequence[ExampleRequest]) -> Schema:
+    return {
+        "tags": ["Eligibility"],
+        "summary": "What would be otherwise if the record were changed?",
+        "description": (
+            "Applies the changes to the record in their order, and gives what differs between the two answers: the "
+            "options whose status, use, statements, missing facts or unmet steps differ, and why. Empty lists say that "
+            "nothing does. Nothing is stored."
+        ),
+        "operationId": "eligibility_what_if",
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/json": {
+                    "schema": {"$ref": "#/components/schemas/WhatIfRequest"},
+                    "examples": {
+                        e.id: {"summary": f"{e.title}; and at the age of 17?", "value": what_if_example(e)}
+                        for e in examples
+                    },
+                }
+            },
+        },
+        "responses": {
+            "200": {
+                "description": "What differs.",
+                "content": {"application/json": {"schema": {"type": "object"}}},
+            },
+            **_refusals("The record or a change breaks the contract, or cannot be made; `place` names the field."),
+        },
+    }
+
+
+def what_if_example(example: ExampleRequest) -> dict[str, Any]:
+    """An example with a change that every record can take."""
+    return {"request": example.request, "changes": [{"setAge": 17}]}
+
+
+def _refusals(unprocessable: str) -> Schema:
+    return {
+        "400": _problem("The body is no JSON."),
+        "413": _problem("The body is too large."),
+        "415": _problem("The body is of another media type."),
+        "422": _problem(unprocessable),
     }
 
 

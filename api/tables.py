@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from rdflib import URIRef
@@ -54,6 +54,31 @@ def answer_text(answer: Mapping[str, Any], width: int) -> str:
         for option in answer["options"]
     ]
     parts = [table(["option", "line", "status", "why"], rows, width)]
+    return "\n\n".join([*parts, *_closing(answer, width)])
+
+
+def what_if_text(found: Mapping[str, Any], width: int) -> str:
+    """What changes to a record make of its answer: a table of the options and one of the steps that differ.
+
+    `+` marks what comes, `-` what goes.
+    """
+    options = [
+        [str(change["therapy"]["label"]), _turn(change["status"]), "\n".join(_differences(change))]
+        for change in found["changes"]
+    ]
+    steps = [
+        [str(step["label"]), _turn(step["met"], {True: "met", False: "unmet"}), "\n".join(_signed(step["how"], _way))]
+        for step in found["steps"]
+    ]
+    parts = [table(["option", "status", "what changes"], options, width)] if options else ["No option changes."]
+    if steps:
+        parts.append(table(["step", "status", "how"], steps, width))
+    return "\n\n".join([*parts, *_closing(found, width)])
+
+
+def _closing(answer: Mapping[str, Any], width: int) -> list[str]:
+    """What every answer ends with: input issues, knowledge and notice."""
+    parts = []
     issues = [_issue(issue) for issue in answer.get("inputIssues", ())]
     if issues:
         parts.append("\n".join(["Input issues:", *(_wrapped(f"- {issue}", width, "  ") for issue in issues)]))
@@ -62,17 +87,51 @@ def answer_text(answer: Mapping[str, Any], width: int) -> str:
         f"As of {answer.get('asOf')}, by {knowledge.get('versionIri')} ({str(knowledge.get('contentHash'))[:12]})."
     )
     parts.append(_wrapped(str(answer.get("notice", "")), width, ""))
-    return "\n\n".join(part for part in parts if part)
+    return [part for part in parts if part]
+
+
+def _turn(pair: Mapping[str, Any], names: Mapping[Any, str] | None = None) -> str:
+    """A value before and after.
+
+    >>> _turn({"before": "eligible", "after": "contraindicated"}), _turn({"before": "eligible", "after": "eligible"})
+    ('eligible -> contraindicated', 'still eligible')
+    """
+    before, after = (str((names or {}).get(pair[side], pair[side])) for side in ("before", "after"))
+    return f"still {after}" if before == after else f"{before} -> {after}"
+
+
+def _differences(change: Mapping[str, Any]) -> list[str]:
+    lines = _signed(change["statements"], lambda reason: _reason(reason) + _rests_on(reason))
+    lines += _signed(change["missing"], lambda missing: f"missing: {_issue(missing)}")
+    lines += _signed(change["unmetSteps"], lambda step: f"unmet: {step['label']}")
+    if change["inUse"]["before"] != change["inUse"]["after"]:
+        lines.append(f"{'+' if change['inUse']['after'] else '-'} in use")
+    return lines
+
+
+def _signed(lists: Mapping[str, Sequence[Any]], tell: Callable[[Any], str]) -> list[str]:
+    return [f"{sign} {tell(entry)}" for sign, side in (("+", "gained"), ("-", "lost")) for entry in lists[side]]
+
+
+def _rests_on(reason: Mapping[str, Any]) -> str:
+    facts = "; ".join(str(fact.get("label") or fact["fact"]) for fact in reason["facts"])
+    return f" (rests on {facts})" if facts else ""
+
+
+def _way(way: Mapping[str, Any]) -> str:
+    return str(way.get("text") or way["label"])
 
 
 def _reasons(option: Mapping[str, Any]) -> list[str]:
-    reasons = []
-    for reason in option.get("because", ()):
-        source = ", ".join(filter(None, [_name(reason.get("source")), _name(reason.get("locator"))]))
-        reasons.append(f"{reason['kind']}: {reason['text']}{f' [{source}]' if source else ''}")
+    reasons = [_reason(reason) for reason in option.get("because", ())]
     for missing in option.get("missing", ()):
         reasons.append(f"missing: {_issue(missing)}")
     return reasons
+
+
+def _reason(reason: Mapping[str, Any]) -> str:
+    source = ", ".join(filter(None, [_name(reason.get("source")), _name(reason.get("locator"))]))
+    return f"{reason['kind']}: {reason['text']}{f' [{source}]' if source else ''}"
 
 
 def _issue(issue: Any) -> str:

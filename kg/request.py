@@ -6,7 +6,7 @@ import json
 import re
 from datetime import date
 from decimal import Decimal, InvalidOperation
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
@@ -14,6 +14,7 @@ from pydantic.alias_generators import to_camel
 from kg.errors import InvalidRecord
 from kg.facts import Policy, Sex
 
+_M = TypeVar("_M", bound=BaseModel)
 Code = Annotated[str, Field(min_length=1, max_length=200)]
 Outcome = Literal["inadequate-relief", "not-tolerated", "lost-effect", "effective", "stopped-other-reason", "unknown"]
 Status = Literal["present", "absent"]
@@ -51,11 +52,13 @@ Day = Annotated[date, BeforeValidator(_day)]
 Flag = Annotated[bool, BeforeValidator(_flag)]
 
 
-class _Model(BaseModel):
+class Model(BaseModel):
+    """A part of a request: names in camel case, unknown fields refused, unchangeable."""
+
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True)
 
 
-class FindingEntry(_Model):
+class FindingEntry(Model):
     """A condition or state of the patient, present or explicitly absent."""
 
     code: Code
@@ -70,7 +73,7 @@ class FindingEntry(_Model):
         return self
 
 
-class MeasurementEntry(_Model):
+class MeasurementEntry(Model):
     """A measured quantity with its UCUM unit."""
 
     code: Code
@@ -79,7 +82,7 @@ class MeasurementEntry(_Model):
     date: Day | None = None
 
 
-class MedicationEntry(_Model):
+class MedicationEntry(Model):
     """A substance that is taken (no `stopped`), was taken until `stopped`, or is explicitly not taken."""
 
     code: Code
@@ -96,7 +99,7 @@ class MedicationEntry(_Model):
         return self
 
 
-class CourseEntry(_Model):
+class CourseEntry(Model):
     """A documented trial: of substances, or of a therapy (procedures, patches)."""
 
     substances: Annotated[tuple[Code, ...], Field(max_length=10)] = ()
@@ -125,14 +128,14 @@ class CourseEntry(_Model):
         return self
 
 
-class JudgementEntry(_Model):
+class JudgementEntry(Model):
     """A clinician's judgement that everything of a class is unsuitable for this patient."""
 
     class_: Annotated[Code, Field(alias="class")]
     reason: Annotated[str, Field(min_length=1, max_length=2000)]
 
 
-class PatientEntry(_Model):
+class PatientEntry(Model):
     """The patient. Only `findings` is required; what is left out is unknown."""
 
     id: Annotated[str, Field(max_length=200)] | None = None
@@ -147,7 +150,7 @@ class PatientEntry(_Model):
     judged_unsuitable: Annotated[tuple[JudgementEntry, ...], Field(max_length=100)] = ()
 
 
-class EligibilityRequest(_Model):
+class EligibilityRequest(Model):
     """A question: which options are open to this patient, by which guidelines, as of which day."""
 
     as_of: Day | None = None
@@ -163,8 +166,20 @@ def parse_request(data: bytes | str) -> EligibilityRequest:
     Raises InvalidRecord, whose place is the path of the first offending field, for anything that is no JSON or breaks
     the contract; further problems are counted in the message.
     """
+    document = read_json(data)
+    if not isinstance(document, dict):
+        raise InvalidRecord("body", "the request is not a JSON object.", 'Send an object with a "patient".')
+    if "request" in document and "patient" not in document:
+        raise InvalidRecord("request", "the request stands inside another object.", "Send what is inside 'request'.")
+    return validated(EligibilityRequest, document)
+
+
+def read_json(data: bytes | str) -> object:
+    """A JSON document, its numbers exact. Raises InvalidRecord for what is none, or has a name twice in one object."""
     try:
-        document = json.loads(data, parse_float=_decimal, parse_constant=_refuse_constant, object_pairs_hook=_unique)
+        document: object = json.loads(
+            data, parse_float=_decimal, parse_constant=_refuse_constant, object_pairs_hook=_unique
+        )
         json.dumps(document, ensure_ascii=False, default=str).encode("utf-8")  # a lone surrogate is no text
     except (UnicodeDecodeError, UnicodeEncodeError):
         raise InvalidRecord("body", "the request is not UTF-8.", "Send UTF-8 encoded JSON.") from None
@@ -178,12 +193,13 @@ def parse_request(data: bytes | str) -> EligibilityRequest:
         raise InvalidRecord("body", "the JSON is nested too deeply.", "Send a flat record.") from None
     except ValueError as error:
         raise InvalidRecord("body", f"the JSON cannot be read: {error}.", "Mend the value.") from None
-    if not isinstance(document, dict):
-        raise InvalidRecord("body", "the request is not a JSON object.", 'Send an object with a "patient".')
-    if "request" in document and "patient" not in document:
-        raise InvalidRecord("request", "the request stands inside another object.", "Send what is inside 'request'.")
+    return document
+
+
+def validated(model: type[_M], document: object) -> _M:
+    """A document as a model. Raises InvalidRecord at the path of the first field that breaks the contract."""
     try:
-        return EligibilityRequest.model_validate(document)
+        return model.model_validate(document)
     except ValidationError as error:
         raise _invalid(error) from None
 

@@ -206,6 +206,14 @@ def canonical_quads(ntriples: bytes) -> list[str]:
     return sorted(f"{quad} .\n" for quad in dataset)
 
 
+def write_graph(ntriples: bytes, format_: ResultFormat, prefixes: Mapping[str, str]) -> bytes:
+    """A set of triples in a format of `formats_of(Form.GRAPH)`, in canonical order: the same triples give the same bytes."""
+    lines = "".join(canonical_quads(ntriples)).encode("utf-8")
+    triples = (quad.triple for quad in ox.parse(lines, format=ox.RdfFormat.N_TRIPLES))
+    written = ox.serialize(triples, format=_GRAPH_FORMATS[format_], prefixes=dict(prefixes))
+    return written if written is not None else b""
+
+
 class _BoundedBuffer(io.BytesIO):
     """A buffer that refuses to grow beyond a size, and to be written to after a deadline."""
 

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rdflib import RDF, Graph, URIRef
 from starlette.testclient import TestClient
 
 from api.app import create_app
 from api.settings import Settings
 from kg.build_folder import open_build
-from kg.namespaces import local_name
+from kg.namespaces import NXL, local_name
 
 ROOT = Path(__file__).resolve().parent.parent
 STATUSES = {
@@ -95,7 +96,9 @@ def test_an_answer_names_its_day_its_knowledge_and_its_limits(client: TestClient
     assert answer["inputIssues"] == []
     assert answer["notice"]
     version = client.get("/version").json()
-    assert answer["knowledge"] == {name: version[name] for name in ("versionIri", "contentHash")}
+    named = {name: version[name] for name in ("versionIri", "contentHash", "programHash")}
+    assert answer["knowledge"] == named | {"softwareVersion": version["software"]}
+    assert answer["engine"] == version["engine"]
 
 
 @pytest.mark.parametrize(
@@ -175,6 +178,103 @@ def test_another_media_type_is_415_and_another_method_405(client: TestClient) ->
     assert response.headers["allow"] == "POST"
 
 
+@pytest.mark.parametrize(
+    ("accept", "given"),
+    [
+        (None, "application/json"),
+        ("", "application/json"),
+        ("*/*", "application/json"),
+        ("application/json", "application/json"),
+        ("text/turtle", "text/turtle; charset=utf-8"),
+        ("application/ld+json", "application/ld+json"),
+        ("text/html, text/turtle;q=0.4, application/ld+json;q=0.6", "application/ld+json"),
+        ("application/json;q=0.1, text/*", "text/turtle; charset=utf-8"),
+        ("*/*;q=0.1, application/json;q=0", "text/turtle; charset=utf-8"),
+    ],
+)
+def test_an_answer_comes_in_the_format_that_the_client_prefers(
+    client: TestClient, accept: str | None, given: str
+) -> None:
+    headers = {} if accept is None else {"Accept": accept}
+    response = client.post("/v1/eligibility", json=RECORD, headers=headers)
+    assert response.status_code == 200, response.text
+    assert response.headers["content-type"] == given
+    assert response.headers["vary"] == "Accept"
+
+
+def test_an_answer_as_rdf_has_the_options_of_the_json(client: TestClient, answer: dict[str, Any]) -> None:
+    expected = sorted((option["therapy"]["iri"], option["status"]) for option in answer["options"])
+    for media_type in ("text/turtle", "application/ld+json"):
+        response = client.post("/v1/eligibility", json=RECORD, headers={"Accept": media_type})
+        graph = Graph().parse(data=response.content, format=media_type)
+        therapies = {URIRef(option["therapy"]["iri"]) for option in answer["options"]}
+        found = [
+            (str(t), str(s))
+            for o, s in graph.subject_objects(NXL.status)
+            for t in therapies
+            if (o, RDF.type, t) in graph
+        ]
+        assert sorted(found) == expected
+
+
+@pytest.mark.parametrize(
+    "accept", ["text/html", "image/png, text/csv", "application/json;q=0", "application/n-triples"]
+)
+def test_an_answer_in_another_format_is_406(client: TestClient, accept: str) -> None:
+    document = problem(client.post("/v1/eligibility", json=RECORD, headers={"Accept": accept}), 406)
+    assert document["type"].endswith("/not-acceptable")
+    assert "text/turtle" in document["mend"]
+
+
+def test_what_if_tells_what_a_change_makes_of_the_answer(client: TestClient, answer: dict[str, Any]) -> None:
+    response = client.post("/v1/eligibility/what-if", json={"request": RECORD, "changes": [{"setAge": 16}]})
+    assert response.status_code == 200, response.text
+    found = response.json()
+    assert {c["status"]["after"] for c in found["changes"]} == {"out-of-scope"}
+    assert found["before"]["inputHash"] == answer["inputHash"] != found["after"]["inputHash"]
+    for field in ("asOf", "knowledge", "notice"):
+        assert found[field] == answer[field]
+    unchanged = client.post("/v1/eligibility/what-if", json={"request": RECORD, "changes": []}).json()
+    assert unchanged["changes"] == unchanged["steps"] == []
+
+
+@pytest.mark.parametrize(
+    ("body", "place"),
+    [
+        (RECORD, "request"),
+        ({"request": RECORD}, "changes"),
+        ({"request": changed(ageYears=-1), "changes": []}, "request.patient.ageYears"),
+        ({"request": RECORD, "changes": [{"removeFinding": "Asthma"}]}, "changes.0.removeFinding"),
+        ({"request": RECORD, "changes": [{"removeCourse": 0}]}, "changes.0.removeCourse"),
+        ({"request": RECORD, "changes": [{"addFinding": {"code": "Ashtma"}}]}, "changes.0.addFinding.code"),
+        ({"request": RECORD, "changes": [{"setAge": 1}] * 51}, "changes"),
+    ],
+)
+def test_a_what_if_that_cannot_be_answered_is_422_and_names_the_field(
+    client: TestClient, body: Any, place: str
+) -> None:
+    document = problem(client.post("/v1/eligibility/what-if", json=body), 422)
+    assert document["place"] == place
+    assert document["mend"]
+
+
+def test_a_what_if_is_read_as_carefully_as_a_record(client: TestClient) -> None:
+    url = "/v1/eligibility/what-if"
+    problem(client.post(url, content=b"{", headers={"Content-Type": "application/json"}), 400)
+    problem(client.post(url, content=b"<patient/>", headers={"Content-Type": "application/xml"}), 415)
+    problem(client.post(url, content=b" " * 100_001, headers={"Content-Type": "application/json"}), 413)
+    problem(client.get(url), 405)
+
+
+def test_the_examples_of_what_if_can_be_sent(client: TestClient) -> None:
+    operation = client.get("/openapi.json").json()["paths"]["/v1/eligibility/what-if"]["post"]
+    examples = operation["requestBody"]["content"]["application/json"]["examples"]
+    assert examples
+    for example in examples.values():
+        response = client.post("/v1/eligibility/what-if", json=example["value"])
+        assert response.status_code == 200, response.text
+
+
 def test_the_examples_are_requests_that_can_be_sent(client: TestClient) -> None:
     listed = client.get("/v1/eligibility/examples").json()["examples"]
     assert len(listed) >= 12
@@ -248,7 +348,9 @@ def test_health_and_version(client: TestClient, build_folder: Path) -> None:
     assert version["versionIri"] == manifest.version_iri
     assert version["contentHash"] == manifest.content_hash
     assert version["software"] == manifest.software_version
-    assert "HermiT" in version["engine"]
+    assert version["engine"] == "compiled"
+    assert "HermiT" in version["referenceEngine"]
+    assert version["reloadProblem"] is None
 
 
 def test_the_documentation_needs_nothing_from_elsewhere(client: TestClient) -> None:

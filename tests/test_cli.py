@@ -13,10 +13,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from rdflib import Graph
 
 from api.tables import answer_text, table
 
 ROOT = Path(__file__).resolve().parent.parent
+GRAPHS = ("turtle", "json-ld")
 RECORD = {"asOf": "2026-11-22", "patient": {"ageYears": 63, "findings": [{"code": "PainfulDiabeticPolyneuropathy"}]}}
 
 
@@ -48,7 +50,9 @@ def broken(tmp_path: Path) -> Path:
     return tmp_path / "ontology"
 
 
-@pytest.mark.parametrize("command", [[], ["serve"], ["build"], ["closure"], ["examples"], ["evaluate"], ["query"]])
+@pytest.mark.parametrize(
+    "command", [[], ["serve"], ["build"], ["closure"], ["examples"], ["evaluate"], ["what-if"], ["query"]]
+)
 def test_help_shows_examples_or_exit_codes(command: list[str]) -> None:
     done = nextline(*command, "--help")
     assert done.returncode == 0
@@ -64,7 +68,16 @@ def test_version() -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [[], ["nothing"], ["evaluate"], ["query", "--format", "xml"], ["serve", "--port", "many"]]
+    "arguments",
+    [
+        [],
+        ["nothing"],
+        ["evaluate"],
+        ["query", "--format", "xml"],
+        ["serve", "--port", "many"],
+        ["evaluate", "-", "--format", "xml"],
+        ["evaluate", "-", "--json", "--format", "json"],
+    ],
 )
 def test_a_wrong_command_line_is_2(arguments: list[str]) -> None:
     done = nextline(*arguments)
@@ -101,6 +114,53 @@ def test_evaluate_prints_json_and_takes_a_policy(build_option: tuple[str, str]) 
         for policy, answer in by_policy.items()
     }
     assert eligible["unknown"] <= eligible["absent"] != set()
+
+
+def test_evaluate_prints_the_format_that_is_asked_for(build_option: tuple[str, str]) -> None:
+    printed = {
+        arguments: nextline("evaluate", "-", *arguments, *build_option, stdin=json.dumps(RECORD)).stdout
+        for arguments in [
+            ("--json",),
+            ("--format", "json"),
+            (),
+            ("--format", "table"),
+            *(("--format", f) for f in GRAPHS),
+        ]
+    }
+    assert printed["--json",] == printed["--format", "json"] and json.loads(printed["--json",])
+    assert printed[()] == printed["--format", "table"]
+    graphs = [Graph().parse(data=printed["--format", name], format=name) for name in GRAPHS]
+    assert graphs[0] and graphs[0].isomorphic(graphs[1])
+
+
+def test_what_if_prints_what_changes_as_a_table_or_as_json(tmp_path: Path, build_option: tuple[str, str]) -> None:
+    patient, changes = tmp_path / "patient.json", tmp_path / "changes.json"
+    patient.write_text(json.dumps(RECORD), encoding="utf-8")
+    changes.write_text('[{"addMedication": {"code": "Phenelzine"}}]', encoding="utf-8")
+    done = nextline("what-if", str(patient), str(changes), *build_option)
+    assert done.returncode == 0, done.stderr
+    assert re.match(r"option +status +what changes\n-+ +-+ +-+\n", done.stdout)
+    assert re.search(r"-> contraindicated +\+ contraindication: ", done.stdout)
+    assert max(len(line) for line in done.stdout.splitlines()) <= 100
+    found = json.loads(nextline("what-if", str(patient), str(changes), "--json", *build_option).stdout)
+    for change in found["changes"]:
+        assert change["therapy"]["label"].split()[0] in done.stdout
+    nothing = nextline("what-if", str(patient), "-", *build_option, stdin="[]")
+    assert nothing.stdout.startswith("No option changes.\n\nAs of 2026-11-22")
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [("{", "line 1"), ("{}", "changes"), ('[{"removeFinding": "Asthma"}]', "changes.0.removeFinding")],
+)
+def test_changes_that_cannot_be_made_are_1_and_named(
+    tmp_path: Path, build_option: tuple[str, str], changes: str, told: str
+) -> None:
+    patient = tmp_path / "patient.json"
+    patient.write_text(json.dumps(RECORD), encoding="utf-8")
+    done = nextline("what-if", str(patient), "-", *build_option, stdin=changes)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert told in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,155 @@
+"""What would be otherwise if a record were changed: the two answers compared, and only what differs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import date
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from kg.answer import Answerer
+from kg.changes import Change, ChangedRequest, apply_changes, unchanged
+from kg.errors import InvalidRecord
+from kg.request import EligibilityRequest, Model, read_json, validated
+
+Entry = dict[str, Any]
+Changes = Annotated[tuple[Change, ...], Field(max_length=50)]
+
+
+class WhatIfRequest(Model):
+    """A request for eligibility, and the changes that are supposed, in their order."""
+
+    request: EligibilityRequest
+    changes: Changes
+
+
+class _ChangeList(Model):
+    changes: Changes
+
+
+def parse_what_if(data: bytes | str) -> WhatIfRequest:
+    """Read a request with changes from JSON; errors as for `parse_request`."""
+    document = read_json(data)
+    if not isinstance(document, dict):
+        raise InvalidRecord("body", "the body is not a JSON object.", 'Send an object with "request" and "changes".')
+    return validated(WhatIfRequest, document)
+
+
+def parse_changes(data: bytes | str) -> tuple[Change, ...]:
+    """Read a JSON list of changes; errors as for `parse_request`."""
+    document = read_json(data)
+    if not isinstance(document, list):
+        raise InvalidRecord(
+            "changes", "the changes are not a JSON list.", "Give a list with an object for each change."
+        )
+    return validated(_ChangeList, {"changes": document}).changes
+
+
+def what_if(
+    answerer: Answerer, request: EligibilityRequest, changes: tuple[Change, ...], *, today: date
+) -> dict[str, Any]:
+    """What the changes make of the answer to a request; ready for JSON. `today` as for `Answerer.answer`.
+
+    Places are paths of what was given: `request.patient.findings.0`, `changes.1.addFinding`. Raises InvalidRecord and
+    its kinds for a request that cannot be answered, before or after the changes, and for a change that cannot be made.
+    """
+    before = _Side(answerer, unchanged(request), today)
+    after = _Side(answerer, apply_changes(request, changes, answerer.vocabulary), today)
+    options = {_option_key(option): option for option in before.answer["options"]}
+    steps = {_step_key(step): step for step in before.answer["steps"]}
+    compared = _Comparison(before, after)
+    return {
+        "asOf": after.answer["asOf"],
+        "before": {"inputHash": before.answer["inputHash"]},
+        "after": {"inputHash": after.answer["inputHash"]},
+        "changes": [c for o in after.answer["options"] if (c := compared.option(options[_option_key(o)], o))],
+        "steps": [c for s in after.answer["steps"] if (c := compared.step(steps[_step_key(s)], s))],
+        "inputIssues": [after.told(issue) for issue in after.answer["inputIssues"]],
+        "knowledge": after.answer["knowledge"],
+        "engine": after.answer["engine"],
+        "notice": after.answer["notice"],
+    }
+
+
+class _Side:
+    """One of the two records with its answer; `told` gives an entry with its places as they were given."""
+
+    def __init__(self, answerer: Answerer, changed: ChangedRequest, today: date) -> None:
+        self._changed = changed
+        try:
+            self.answer = answerer.answer(changed.request, today=today)
+        except InvalidRecord as error:
+            raise changed.error(error) from None
+
+    def told(self, entry: Mapping[str, Any]) -> Entry:
+        """A copy of an entry of the answer."""
+        found = dict(entry)
+        for key in ("place", "message", "id"):
+            if isinstance(found.get(key), str):
+                found[key] = self._changed.origin(found[key])
+        if isinstance(found.get("facts"), list):
+            found["facts"] = [self.told(fact) for fact in found["facts"]]
+        if isinstance(found.get("fact"), Mapping):
+            found["fact"] = self.told(found["fact"])
+        return found
+
+
+class _Comparison:
+    def __init__(self, before: _Side, after: _Side) -> None:
+        self.before = before
+        self.after = after
+
+    def option(self, before: Entry, after: Entry) -> Entry | None:
+        """What differs about an option, or None."""
+        statements = self.lists(before["because"], after["because"], lambda reason: reason["statement"])
+        missing = self.lists(before["missing"], after["missing"], _missing_key)
+        unmet = self.lists(before["unmetSteps"], after["unmetSteps"], lambda step: step["step"])
+        same = all(before[key] == after[key] for key in ("status", "inUse"))
+        if same and not any(part for found in (statements, missing, unmet) for part in found.values()):
+            return None
+        return {
+            "therapy": after["therapy"],
+            "guideline": after["guideline"],
+            "status": {"before": before["status"], "after": after["status"]},
+            "inUse": {"before": before["inUse"], "after": after["inUse"]},
+            "statements": statements,
+            "missing": missing,
+            "unmetSteps": unmet,
+        }
+
+    def step(self, before: Entry, after: Entry) -> Entry | None:
+        """What differs about a step, or None."""
+        how = self.lists(before["how"], after["how"], lambda way: way.get("statement") or way["step"])
+        same = all(before[key] == after[key] for key in ("met", "unknown"))
+        if same and not how["gained"] and not how["lost"]:
+            return None
+        return {
+            "step": after["step"],
+            "label": after["label"],
+            "guideline": after["guideline"],
+            "met": {"before": before["met"], "after": after["met"]},
+            "unknown": {"before": before["unknown"], "after": after["unknown"]},
+            "how": how,
+        }
+
+    def lists(self, before: list[Entry], after: list[Entry], key: Callable[[Entry], object]) -> dict[str, list[Entry]]:
+        """The entries that only the one or only the other list has."""
+        old, new = ([side.told(e) for e in part] for side, part in ((self.before, before), (self.after, after)))
+        known, now = {key(entry) for entry in old}, {key(entry) for entry in new}
+        return {
+            "gained": [entry for entry in new if key(entry) not in known],
+            "lost": [entry for entry in old if key(entry) not in now],
+        }
+
+
+def _option_key(option: Entry) -> tuple[str, str]:
+    return option["guideline"], option["therapy"]["id"]
+
+
+def _step_key(step: Entry) -> tuple[str, str]:
+    return step["guideline"], step["step"]
+
+
+def _missing_key(missing: Entry) -> tuple[str, str, str | None]:
+    return missing["type"], missing["fact"]["id"], missing["fact"].get("field")
