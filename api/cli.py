@@ -22,6 +22,7 @@ from api.settings import Settings
 from api.tables import answer_text, readable, table
 from kg.build import Build, Manifest, build, is_current, open_build
 from kg.errors import (
+    BrokenQuery,
     InvalidParameter,
     InvalidQuery,
     InvalidRecord,
@@ -57,13 +58,19 @@ _EXAMPLES = {
     "query": "nextline query --list\nnextline query lines-of-therapy therapy=THERAPY\n"
     "nextline query seed-coverage --format csv",
 }
-_INPUT_ERRORS = (InvalidRecord, InvalidParameter, InvalidQuery, UnknownQuery, QueryFailure)
+_INPUT_ERRORS = (InvalidRecord, InvalidParameter, InvalidQuery, UnknownQuery, BrokenQuery, QueryFailure)
 
 
 class InputError(NextlineError):
     """A file that the command was given cannot be read."""
 
     slug = "input"
+
+
+class OutputError(NextlineError):
+    """What the command has to tell cannot be written."""
+
+    slug = "output"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -81,7 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_output()
         return OK
 
 
@@ -96,7 +103,7 @@ def _serve(options: argparse.Namespace, settings: Settings) -> int:
 
 def _build(options: argparse.Namespace, settings: Settings) -> int:
     manifest = _make_build(settings)
-    print(f"{manifest.version_iri} {manifest.content_hash}")
+    _print(f"{manifest.version_iri} {manifest.content_hash}")
     return OK
 
 
@@ -117,7 +124,7 @@ def _evaluate(options: argparse.Namespace, settings: Settings) -> int:
     if options.policy:
         request = request.model_copy(update={"unreported_findings": Policy(options.policy)})
     answer = _current_build(settings).answerer.answer(request, today=date.today(), explain_as_tree=options.tree)
-    print(json.dumps(answer, indent=2, ensure_ascii=False) if options.json else answer_text(answer, _width()))
+    _print(json.dumps(answer, indent=2, ensure_ascii=False) if options.json else answer_text(answer, _width()))
     return OK
 
 
@@ -127,22 +134,27 @@ def _query(options: argparse.Namespace, settings: Settings) -> int:
             [query.name, query.question, " ".join(f"{p.name}={p.example}" for p in query.parameters)]
             for query in list_queries(settings.queries)
         ]
-        print(table(["query", "question", "parameters (examples)"], rows, _width()))
+        _print(table(["query", "question", "parameters (examples)"], rows, _width()))
         return OK
+    for argument in (options.name, *options.parameters):
+        if any("\udc80" <= character <= "\udcff" for character in argument):  # how Python passes bytes on
+            raise InvalidParameter(ascii(argument)[1:-1], "the argument is not UTF-8.", "Write it in UTF-8.")
     query = load_query(settings.queries, options.name)
     values = {}
     for assignment in options.parameters:
         name, equals, value = assignment.partition("=")
         if not equals:
             raise InvalidParameter(assignment, "a parameter is written name=value.", query.usage())
+        if name in values:
+            raise InvalidParameter(name, "the parameter stands more than once.", query.usage())
         values[name] = value
     result = run(KnowledgeStore.load(_current_build(settings).graph_files), query, values)
     if options.format == "table" and result.form is Form.ROWS:
         columns = result.variables
-        print(table(columns, [[readable(row.get(c)) for c in columns] for row in result.rows()], _width()))
+        _print(table(columns, [[readable(row.get(c)) for c in columns] for row in result.rows()], _width()))
         return OK
     formats = {"csv": ResultFormat.CSV, "json": ResultFormat.JSON}
-    sys.stdout.buffer.write(result.serialise(formats.get(options.format, ResultFormat.TURTLE)))
+    _write(result.serialise(formats.get(options.format, ResultFormat.TURTLE)))
     return OK
 
 
@@ -162,10 +174,12 @@ def _make_build(settings: Settings) -> Manifest:
 
 
 def _read(name: str) -> bytes:
-    if name == "-":
-        return sys.stdin.buffer.read()
     try:
-        return Path(name).read_bytes()
+        if name != "-":
+            return Path(name).read_bytes()
+        if sys.stdin is None:
+            raise InputError(name, "standard input is closed.", "Give it the request, or the path of a JSON file.")
+        return sys.stdin.buffer.read()
     except OSError as error:
         raise InputError(
             name,
@@ -183,11 +197,37 @@ def _settings(options: argparse.Namespace) -> Settings:
 def _exit_code(error: NextlineError) -> int:
     if isinstance(error, ReasonerTimeout):
         return TIMEOUT
-    return INPUT if isinstance(error, (*_INPUT_ERRORS, InputError, PortUnavailable)) else KNOWLEDGE
+    return INPUT if isinstance(error, (*_INPUT_ERRORS, InputError, OutputError, PortUnavailable)) else KNOWLEDGE
 
 
 def _report(message: str) -> None:
     print(message, file=sys.stderr, flush=True)
+
+
+def _print(text: str) -> None:
+    encoding = "utf-8" if sys.stdout is None else sys.stdout.encoding
+    _write(f"{text}\n".encode(encoding, "backslashreplace"))
+
+
+def _write(data: bytes) -> None:
+    """Write to standard output, and see whether it arrives."""
+    if sys.stdout is None:
+        raise OutputError("standard output", "it is closed.", "Leave it open, or send it to a file.")
+    try:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        _discard_output()
+        raise OutputError(
+            "standard output", f"it cannot be written ({error.strerror}).", "Send it to another place."
+        ) from None
+
+
+def _discard_output() -> None:
+    """Let what is still to be written go nowhere: Python would try again at its end, and fail."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _fail(message: str, code: int) -> int:

@@ -36,6 +36,11 @@ _PROBLEM_SCHEMA = {
     },
 }
 
+_NOT_FOUND = {
+    "/v1/eligibility/examples/{id}": "There is no example of that name.",
+    "/v1/queries/{name}/description": "There is no query of that name.",
+}
+
 Schema = dict[str, Any]
 
 
@@ -70,6 +75,12 @@ def _document(app: FastAPI, examples: Sequence[ExampleRequest], queries: Sequenc
         **{f"/v1/queries/{query.name}": {"get": _canned(query)} for query in queries},
     }
     document["paths"] = {**paths, **document["paths"]}
+    for path, description in _NOT_FOUND.items():
+        responses = document["paths"][path]["get"]["responses"]
+        del responses["422"]  # FastAPI tells it of each path with a parameter; a text is always valid
+        responses["404"] = _problem(description)
+    for name in ("HTTPValidationError", "ValidationError"):
+        del schemas[name]
     return document
 
 
@@ -78,11 +89,21 @@ def _eligibility(examples: Sequence[ExampleRequest]) -> Schema:
         "tags": ["Eligibility"],
         "summary": "Which options are open to a patient, and why?",
         "description": (
-            "Evaluates a patient record with the reasoner, which takes seconds. Each option has a status, the line "
-            "and guideline, whether it is in use, and the statements that the status rests on, with their sources. "
+            "Evaluates a patient record by rules that the reasoner derived beforehand, in well under a second. Each "
+            "option has a status, the line and guideline, whether it is in use, and the statements that the status "
+            "rests on, with their sources. "
             "It supports decisions of professionals and replaces none."
         ),
         "operationId": "eligibility",
+        "parameters": [
+            {
+                "name": "explain",
+                "in": "query",
+                "required": False,
+                "schema": {"type": "string", "enum": ["flat", "tree"], "default": "flat"},
+                "description": "How reasons are explained: as a list of facts, or as a tree of what follows from what.",
+            }
+        ],
         "requestBody": {
             "required": True,
             "content": {
@@ -97,11 +118,10 @@ def _eligibility(examples: Sequence[ExampleRequest]) -> Schema:
                 "description": "The options, those that are eligible first.",
                 "content": {"application/json": {"schema": {"type": "object"}}},
             },
-            "400": _problem("The body is no JSON."),
+            "400": _problem("The body is no JSON, or `explain` is neither flat nor tree."),
             "413": _problem("The body is too large."),
             "415": _problem("The body is of another media type."),
             "422": _problem("The record breaks the contract; `place` names the field."),
-            "503": _problem("The reasoner did not finish in time, or too many requests wait; see Retry-After."),
         },
     }
 

@@ -9,6 +9,7 @@ from http import HTTPStatus
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 
 from kg.errors import (
@@ -17,7 +18,6 @@ from kg.errors import (
     InvalidRecord,
     NextlineError,
     QueryFailure,
-    ReasonerTimeout,
     UnknownQuery,
 )
 
@@ -32,7 +32,6 @@ _STATUS: tuple[tuple[type[NextlineError], int], ...] = (
     (InvalidParameter, HTTPStatus.BAD_REQUEST),
     (InvalidQuery, HTTPStatus.BAD_REQUEST),
     (QueryFailure, HTTPStatus.SERVICE_UNAVAILABLE),
-    (ReasonerTimeout, HTTPStatus.SERVICE_UNAVAILABLE),
 )
 
 
@@ -87,6 +86,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(NextlineError, _on_named)
     app.add_exception_handler(HTTPException, _on_http)
     app.add_exception_handler(RequestValidationError, _on_validation)
+    app.add_exception_handler(ClientDisconnect, _on_disconnect)
     app.add_exception_handler(Exception, _on_unforeseen)
 
 
@@ -122,6 +122,11 @@ async def _on_validation(request: Request, error: Exception) -> Response:
     return problem_response(
         request, HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-request", place, f"{first['msg']}.", "See /docs."
     )
+
+
+async def _on_disconnect(request: Request, error: Exception) -> Response:
+    """The client left before its request was whole: nobody reads the answer, and nothing failed here."""
+    return Response(status_code=HTTPStatus.BAD_REQUEST)
 
 
 async def _on_unforeseen(request: Request, error: Exception) -> Response:
