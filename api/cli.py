@@ -42,7 +42,7 @@ OK, INPUT, USAGE, KNOWLEDGE, TIMEOUT = 0, 1, 2, 3, 4
 _EPILOG = """\
 exit codes:
   0  done
-  1  the input is at fault (record, query, parameter, file, port)
+  1  the input is at fault (record, query, parameter, file, port), or the output cannot be written
   2  the command line is at fault
   3  the ontology or the build is at fault
   4  the reasoner did not finish in time
