@@ -45,8 +45,8 @@ class TextLimits:
     """How long a query may be (bytes of UTF-8), how deep its brackets nest, how many operators and tokens it may hold.
 
     Far above what people write, and below what makes the parser overflow its stack and end the process: on a stack of
-    8 MiB that begins at 2500 tokens, in the shape that is worst. Operators and tokens in the data of VALUES do not count: rows are read one
-    after the other, however many there are.
+    8 MiB that begins at 2500 tokens, in the shape that is worst. Operators and tokens in the data of VALUES do not count:
+    rows are read one after the other, however many there are.
     """
 
     bytes: int = 100_000
