@@ -6,9 +6,11 @@ from fastapi import FastAPI
 
 from api import docs, eligibility, health, openapi, problems, queries, sparql
 from api.examples import read_examples
+from api.head import HeadAsGet
 from api.reload import watching
 from api.services import Services
 from api.settings import Settings
+from api.shutdown import ShutdownAnswer
 from kg.build_folder import Build
 from kg.queries import list_queries
 
@@ -20,8 +22,8 @@ name the place and the mend. It supports decisions of professionals and replaces
 def create_app(build: Build, settings: Settings) -> FastAPI:
     """The application that serves `build`.
 
-    The graphs are loaded into memory here. Raises BuildNotFound, UnknownQuery or InvalidQuery when what is to be
-    served cannot be read.
+    The graphs are loaded into memory here. Raises BuildNotFound or BrokenQuery when what is to be served cannot
+    be read.
     """
     app = FastAPI(
         title="Nextline",
@@ -35,6 +37,8 @@ def create_app(build: Build, settings: Settings) -> FastAPI:
     )
     app.state.services = Services.open(build, settings)
     problems.install(app)
+    app.add_middleware(ShutdownAnswer)
+    app.add_middleware(HeadAsGet)
     for router in (eligibility.router, queries.router, health.router):
         app.include_router(router)
     app.router.routes.extend(sparql.routes)

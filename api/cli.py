@@ -25,6 +25,7 @@ from kg.answer_rdf import serialise_answer
 from kg.build import build, software_version, sources_hash
 from kg.build_folder import Build, Manifest, is_current, open_build
 from kg.errors import (
+    BrokenQuery,
     InvalidParameter,
     InvalidQuery,
     InvalidRecord,
@@ -47,7 +48,7 @@ OK, INPUT, USAGE, KNOWLEDGE, TIMEOUT = 0, 1, 2, 3, 4
 _EPILOG = """\
 exit codes:
   0  done
-  1  the input is at fault (record, query, parameter, file, port)
+  1  the input is at fault (record, query, parameter, file, port), or the output cannot be written
   2  the command line is at fault
   3  the ontology or the build is at fault
   4  the reasoner did not finish in time
@@ -68,13 +69,19 @@ _EXAMPLES = {
     "nextline query seed-coverage --format csv",
 }
 _GRAPH_FORMATS = {"turtle": ResultFormat.TURTLE, "json-ld": ResultFormat.JSON_LD}
-_INPUT_ERRORS = (InvalidRecord, InvalidParameter, InvalidQuery, UnknownQuery, QueryFailure)
+_INPUT_ERRORS = (InvalidRecord, InvalidParameter, InvalidQuery, UnknownQuery, BrokenQuery, QueryFailure)
 
 
 class InputError(NextlineError):
     """A file that the command was given cannot be read."""
 
     slug = "input"
+
+
+class OutputError(NextlineError):
+    """What the command has to tell cannot be written."""
+
+    slug = "output"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -92,7 +99,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_output()
         return OK
 
 
@@ -107,7 +114,7 @@ def _serve(options: argparse.Namespace, settings: Settings) -> int:
 
 def _build(options: argparse.Namespace, settings: Settings) -> int:
     manifest = _make_build(settings)
-    print(f"{manifest.version_iri} {manifest.content_hash}")
+    _print(f"{manifest.version_iri} {manifest.content_hash}")
     return OK
 
 
@@ -133,14 +140,14 @@ def _evaluate(options: argparse.Namespace, settings: Settings) -> int:
         sys.stdout.buffer.write(serialise_answer(answer, built.knowledge, _GRAPH_FORMATS[options.format]))
         return OK
     as_json = options.format == "json"
-    print(json.dumps(answer, indent=2, ensure_ascii=False) if as_json else answer_text(answer, _width()))
+    _print(json.dumps(answer, indent=2, ensure_ascii=False) if as_json else answer_text(answer, _width()))
     return OK
 
 
 def _what_if(options: argparse.Namespace, settings: Settings) -> int:
     request, changes = parse_request(_read(options.patient)), parse_changes(_read(options.changes))
     found = what_if(_current_build(settings).answerer, request, changes, today=date.today())
-    print(json.dumps(found, indent=2, ensure_ascii=False) if options.json else what_if_text(found, _width()))
+    _print(json.dumps(found, indent=2, ensure_ascii=False) if options.json else what_if_text(found, _width()))
     return OK
 
 
@@ -164,7 +171,7 @@ def _verify(options: argparse.Namespace, settings: Settings) -> int:
         print(f"On {tally.undecided} patients HermiT gave no answer in time.")
     if tally.disagreement is None:
         return TIMEOUT if tally.undecided and not tally.patients else OK
-    print(json.dumps(tally.disagreement.record, indent=2))
+    _print(json.dumps(tally.disagreement.record, indent=2))
     for difference in tally.disagreement.differences:
         print(difference)
     return KNOWLEDGE
@@ -176,22 +183,27 @@ def _query(options: argparse.Namespace, settings: Settings) -> int:
             [query.name, query.question, " ".join(f"{p.name}={p.example}" for p in query.parameters)]
             for query in list_queries(settings.queries)
         ]
-        print(table(["query", "question", "parameters (examples)"], rows, _width()))
+        _print(table(["query", "question", "parameters (examples)"], rows, _width()))
         return OK
+    for argument in (options.name, *options.parameters):
+        if any("\udc80" <= character <= "\udcff" for character in argument):  # how Python passes bytes on
+            raise InvalidParameter(ascii(argument)[1:-1], "the argument is not UTF-8.", "Write it in UTF-8.")
     query = load_query(settings.queries, options.name)
     values = {}
     for assignment in options.parameters:
         name, equals, value = assignment.partition("=")
         if not equals:
             raise InvalidParameter(assignment, "a parameter is written name=value.", query.usage())
+        if name in values:
+            raise InvalidParameter(name, "the parameter stands more than once.", query.usage())
         values[name] = value
     result = run(KnowledgeStore.load(_current_build(settings).graph_files), query, values)
     if options.format == "table" and result.form is Form.ROWS:
         columns = result.variables
-        print(table(columns, [[readable(row.get(c)) for c in columns] for row in result.rows()], _width()))
+        _print(table(columns, [[readable(row.get(c)) for c in columns] for row in result.rows()], _width()))
         return OK
     formats = {"csv": ResultFormat.CSV, "json": ResultFormat.JSON}
-    sys.stdout.buffer.write(result.serialise(formats.get(options.format, ResultFormat.TURTLE)))
+    _write(result.serialise(formats.get(options.format, ResultFormat.TURTLE)))
     return OK
 
 
@@ -211,10 +223,12 @@ def _make_build(settings: Settings) -> Manifest:
 
 
 def _read(name: str) -> bytes:
-    if name == "-":
-        return sys.stdin.buffer.read()
     try:
-        return Path(name).read_bytes()
+        if name != "-":
+            return Path(name).read_bytes()
+        if sys.stdin is None:
+            raise InputError(name, "standard input is closed.", "Give it the request, or the path of a JSON file.")
+        return sys.stdin.buffer.read()
     except OSError as error:
         raise InputError(
             name,
@@ -232,11 +246,37 @@ def _settings(options: argparse.Namespace) -> Settings:
 def _exit_code(error: NextlineError) -> int:
     if isinstance(error, ReasonerTimeout):
         return TIMEOUT
-    return INPUT if isinstance(error, (*_INPUT_ERRORS, InputError, PortUnavailable)) else KNOWLEDGE
+    return INPUT if isinstance(error, (*_INPUT_ERRORS, InputError, OutputError, PortUnavailable)) else KNOWLEDGE
 
 
 def _report(message: str) -> None:
     print(message, file=sys.stderr, flush=True)
+
+
+def _print(text: str) -> None:
+    encoding = "utf-8" if sys.stdout is None else sys.stdout.encoding
+    _write(f"{text}\n".encode(encoding, "backslashreplace"))
+
+
+def _write(data: bytes) -> None:
+    """Write to standard output, and see whether it arrives."""
+    if sys.stdout is None:
+        raise OutputError("standard output", "it is closed.", "Leave it open, or send it to a file.")
+    try:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        _discard_output()
+        raise OutputError(
+            "standard output", f"it cannot be written ({error.strerror}).", "Send it to another place."
+        ) from None
+
+
+def _discard_output() -> None:
+    """Let what is still to be written go nowhere: Python would try again at its end, and fail."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _fail(message: str, code: int) -> int:

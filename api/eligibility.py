@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import asdict
 from datetime import date
 from http import HTTPStatus
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Path, Request
 from starlette.responses import JSONResponse, Response
 
 from api.bodies import media_type, read_body
@@ -84,8 +84,8 @@ def examples(request: Request) -> dict[str, Any]:
     }
 
 
-@router.get("/examples/{id_}", summary="Get a ready-made request")
-def example(request: Request, id_: str) -> dict[str, Any]:
+@router.get("/examples/{id}", summary="Get a ready-made request")
+def example(request: Request, id_: Annotated[str, Path(alias="id")]) -> dict[str, Any]:
     """The body for POST /v1/eligibility."""
     return find_example(services_of(request).settings.ontology, id_).request
 

@@ -14,7 +14,7 @@ router = APIRouter(tags=["Server"])
 
 @router.get("/healthz", summary="Is the server up?")
 async def healthz() -> dict[str, str]:
-    """Answers as long as the server takes requests, also while it reasons."""
+    """Answers as long as the server takes requests, also while queries run."""
     return {"status": "ok"}
 
 

@@ -13,6 +13,9 @@ from api.problems import busy
 
 T = TypeVar("T")
 
+# Parsing and planning of a query recurse; the memory of a stack is taken only as far as it is used.
+_STACK_BYTES = 64 * 2**20
+
 
 class Lane:
     """Runs blocking functions in daemon threads so that the server stays free.
@@ -31,10 +34,15 @@ class Lane:
     async def run(self, work: Callable[[], T], *, seconds: float | None = None) -> T:
         """The value of `work()`, or what it raises.
 
-        Raises RequestProblem (503) when the lane is full, TimeoutError when `seconds` pass, waiting included.
+        Raises RequestProblem (503) when the lane is full or its turn does not come within `seconds`, TimeoutError when
+        they pass, waiting included, after it began.
         """
-        async with asyncio.timeout(seconds):
-            await self._enter()
+        try:
+            async with asyncio.timeout(seconds) as limit:
+                await self._enter()
+        except TimeoutError:
+            raise busy(self.name) from None
+        async with asyncio.timeout_at(limit.when()):
             return await self._start(work)
 
     async def _enter(self) -> None:
@@ -82,7 +90,12 @@ class Lane:
             with suppress(RuntimeError):  # the server may have stopped meanwhile
                 loop.call_soon_threadsafe(*arguments)
 
-        threading.Thread(target=body, name=f"nextline {self.name}", daemon=True).start()
+        thread = threading.Thread(target=body, name=f"nextline {self.name}", daemon=True)
+        usual = threading.stack_size(_STACK_BYTES)
+        try:
+            thread.start()
+        finally:
+            threading.stack_size(usual)
         return outcome
 
 

@@ -38,6 +38,11 @@ _PROBLEM_SCHEMA = {
     },
 }
 
+_NOT_FOUND = {
+    "/v1/eligibility/examples/{id}": "There is no example of that name.",
+    "/v1/queries/{name}/description": "There is no query of that name.",
+}
+
 Schema = dict[str, Any]
 
 
@@ -70,10 +75,17 @@ def _document(app: FastAPI, examples: Sequence[ExampleRequest], queries: Sequenc
     paths = {
         "/v1/eligibility": {"post": _eligibility(examples)},
         "/v1/eligibility/what-if": {"post": _what_if(examples)},
+        "/v1/eligibility/verify": {"post": _verify(examples)},
         "/sparql": _sparql(),
         **{f"/v1/queries/{query.name}": {"get": _canned(query)} for query in queries},
     }
     document["paths"] = {**paths, **document["paths"]}
+    for path, description in _NOT_FOUND.items():
+        responses = document["paths"][path]["get"]["responses"]
+        del responses["422"]  # FastAPI tells it of each path with a parameter; a text is always valid
+        responses["404"] = _problem(description)
+    for name in ("HTTPValidationError", "ValidationError"):
+        del schemas[name]
     return document
 
 
@@ -82,12 +94,21 @@ def _eligibility(examples: Sequence[ExampleRequest]) -> Schema:
         "tags": ["Eligibility"],
         "summary": "Which options are open to a patient, and why?",
         "description": (
-            "Evaluates a patient record with the reasoner, which takes seconds. Each option has a status, the line "
-            "and guideline, whether it is in use, and the statements that the status rests on, with their sources. "
-            "By Accept, the same answer comes as RDF with its provenance. "
+            "Evaluates a patient record by rules that the reasoner derived beforehand, in well under a second. Each "
+            "option has a status, the line and guideline, whether it is in use, and the statements that the status "
+            "rests on, with their sources. By Accept, the same answer comes as RDF with its provenance. "
             "It supports decisions of professionals and replaces none."
         ),
         "operationId": "eligibility",
+        "parameters": [
+            {
+                "name": "explain",
+                "in": "query",
+                "required": False,
+                "schema": {"type": "string", "enum": ["flat", "tree"], "default": "flat"},
+                "description": "How reasons are explained: as a list of facts, or as a tree of what follows from what.",
+            }
+        ],
         "requestBody": {
             "required": True,
             "content": {
@@ -107,7 +128,6 @@ def _eligibility(examples: Sequence[ExampleRequest]) -> Schema:
             },
             **_refusals("The record breaks the contract; `place` names the field."),
             "406": _problem("The answer cannot be had in an accepted format."),
-            "503": _problem("The reasoner did not finish in time, or too many requests wait; see Retry-After."),
         },
     }
 
@@ -140,6 +160,35 @@ def _what_if(examples: Sequence[ExampleRequest]) -> Schema:
                 "content": {"application/json": {"schema": {"type": "object"}}},
             },
             **_refusals("The record or a change breaks the contract, or cannot be made; `place` names the field."),
+        },
+    }
+
+
+def _verify(examples: Sequence[ExampleRequest]) -> Schema:
+    return {
+        "tags": ["Eligibility"],
+        "summary": "Does HermiT derive the same answer?",
+        "description": (
+            "Lets the reasoner derive the answer to a record anew, which takes seconds, and compares it with that of the "
+            "program: every truth value, status and statement of every option."
+        ),
+        "operationId": "eligibility_verify",
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/json": {
+                    "schema": {"$ref": "#/components/schemas/EligibilityRequest"},
+                    "examples": {e.id: {"summary": e.title, "value": e.request} for e in examples},
+                }
+            },
+        },
+        "responses": {
+            "200": {
+                "description": "`agrees`, how many options were compared, and the `differences`.",
+                "content": {"application/json": {"schema": {"type": "object"}}},
+            },
+            **_refusals("The record breaks the contract; `place` names the field."),
+            "503": _problem("The reasoner did not finish in time, or too many requests wait; see Retry-After."),
         },
     }
 

@@ -9,6 +9,7 @@ from http import HTTPStatus
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 
 from kg.errors import (
@@ -87,6 +88,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(NextlineError, _on_named)
     app.add_exception_handler(HTTPException, _on_http)
     app.add_exception_handler(RequestValidationError, _on_validation)
+    app.add_exception_handler(ClientDisconnect, _on_disconnect)
     app.add_exception_handler(Exception, _on_unforeseen)
 
 
@@ -122,6 +124,11 @@ async def _on_validation(request: Request, error: Exception) -> Response:
     return problem_response(
         request, HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-request", place, f"{first['msg']}.", "See /docs."
     )
+
+
+async def _on_disconnect(request: Request, error: Exception) -> Response:
+    """The client left before its request was whole: nobody reads the answer, and nothing failed here."""
+    return Response(status_code=HTTPStatus.BAD_REQUEST)
 
 
 async def _on_unforeseen(request: Request, error: Exception) -> Response:

@@ -111,6 +111,12 @@ class UnknownQuery(NextlineError):
     slug = "unknown-query"
 
 
+class BrokenQuery(NextlineError):
+    """A file of the canned queries, or the folder of all of them, cannot be used."""
+
+    slug = "broken-query"
+
+
 class InvalidParameter(NextlineError):
     """A parameter of a canned query is missing, unknown or of the wrong type."""
 

@@ -13,7 +13,7 @@ import yaml
 from rdflib import XSD, Literal, URIRef
 from rdflib.term import Node
 
-from kg.errors import InvalidParameter, InvalidQuery, UnknownQuery
+from kg.errors import BrokenQuery, InvalidParameter, InvalidQuery, UnknownQuery
 from kg.namespaces import expand
 from kg.store import KnowledgeStore, QueryLimits, Result
 
@@ -79,16 +79,16 @@ class CannedQuery:
 def list_queries(folder: Path) -> tuple[CannedQuery, ...]:
     """Every query in `folder`, those with a position first, the others by name.
 
-    Raises UnknownQuery when there is no such folder, InvalidQuery for a file without a proper header.
+    Raises BrokenQuery when there is no such folder, and for a file that cannot be read or has no proper header.
     """
-    if not folder.is_dir():
-        raise UnknownQuery(str(folder), "there is no such folder.", "Give the folder that holds the .rq files.")
+    _check_folder(folder)
     found = [read_query(path) for path in sorted(folder.glob("*.rq"))]
     return tuple(sorted(found, key=lambda query: (query.position, query.name)))
 
 
 def load_query(folder: Path, name: str) -> CannedQuery:
-    """One query by name. Raises UnknownQuery, listing those that exist."""
+    """One query by name. Raises UnknownQuery, listing those that exist, and BrokenQuery as `list_queries` does."""
+    _check_folder(folder)
     path = folder / f"{name}.rq"
     if len(name) > _LONGEST_NAME or not _NAME.fullmatch(name) or not path.is_file():
         known = ", ".join(sorted(p.stem for p in folder.glob("*.rq"))) or "none"
@@ -97,8 +97,8 @@ def load_query(folder: Path, name: str) -> CannedQuery:
 
 
 def read_query(path: Path) -> CannedQuery:
-    """Read one `.rq` file. Raises InvalidQuery naming the file when its header is missing or incomplete."""
-    text = path.read_text(encoding="utf-8")
+    """Read one `.rq` file. Raises BrokenQuery naming the file when its header is missing or incomplete."""
+    text = _read_text(path)
     header = "\n".join(line[2:].removeprefix(" ") for line in text.splitlines() if line.startswith("#+"))
     try:
         fields = yaml.safe_load(header)
@@ -112,10 +112,10 @@ def read_query(path: Path) -> CannedQuery:
             text=text,
             position=int(fields.get("position", 1000)),
         )
-    except (yaml.YAMLError, KeyError, TypeError, ValueError) as error:
-        raise InvalidQuery(
+    except (yaml.YAMLError, AttributeError, KeyError, TypeError, ValueError) as error:
+        raise BrokenQuery(
             str(path),
-            f"the header is not complete ({type(error).__name__}: {error}).",
+            f"the header is not complete ({type(error).__name__}: {_line(error)}).",
             "Mend it as the other files have it.",
         ) from None
 
@@ -143,13 +143,31 @@ def run(
 ) -> Result:
     """Bind the parameters, check that the terms exist and are of their kind, and start the query.
 
-    Raises InvalidParameter as `bind` does, and for a term that the knowledge does not hold.
+    Raises InvalidParameter as `bind` does, and for a term that the knowledge does not hold; BrokenQuery when the text
+    of the query is not valid.
     """
     bindings = bind(query, values)
     for parameter in query.parameters:
         if parameter.type is ParameterType.TERM:
             _check_term(store, query, parameter, bindings[parameter.name])
-    return store.query(query.text, bindings=bindings, limits=limits)
+    try:
+        return store.query(query.text, bindings=bindings, limits=limits)
+    except InvalidQuery as error:
+        raise BrokenQuery(f"{query.name}.rq", f"{error.place}: {error.problem}", error.mend) from None
+
+
+def _check_folder(folder: Path) -> None:
+    if not folder.is_dir():
+        raise BrokenQuery(str(folder), "there is no such folder.", "Give the folder that holds the .rq files.")
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise BrokenQuery(str(path), "the file is not UTF-8.", "Save it as UTF-8.") from None
+    except OSError as error:
+        raise BrokenQuery(str(path), f"the file cannot be read ({error.strerror}).", "Remove or mend it.") from None
 
 
 def _check_term(store: KnowledgeStore, query: CannedQuery, parameter: Parameter, term: Node) -> None:

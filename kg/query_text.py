@@ -42,14 +42,17 @@ _CLOSING = {")": "(", "]": "[", "}": "{"}
 
 @dataclass(frozen=True, slots=True)
 class TextLimits:
-    """How long a query may be (bytes of UTF-8), how deep its brackets nest, how many operators it may hold.
+    """How long a query may be (bytes of UTF-8), how deep its brackets nest, how many operators and tokens it may hold.
 
-    Far above what people write, and far below what makes the parser overflow its stack and end the process.
+    Far above what people write, and below what makes the parser overflow its stack and end the process: on a stack of
+    8 MiB that begins at 2500 tokens, in the shape that is worst. Operators and tokens in the data of VALUES do not count:
+    rows are read one after the other, however many there are.
     """
 
     bytes: int = 100_000
     nesting: int = 100
     operators: int = 1000
+    tokens: int = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +118,7 @@ class _Walk:
         self.limits = limits
         self.open: list[str] = []
         self.operators = 0
+        self.tokens = 0
         self.form: str | None = None
         self.has_dataset = False
         self.prefixes: set[str] = set()
@@ -123,6 +127,12 @@ class _Walk:
         self.after_operand = False
 
     def take(self, token: Token) -> None:
+        in_data = bool(self.open) and self.open[-1].startswith("data ")
+        self.tokens += not in_data
+        if self.tokens > self.limits.tokens:
+            raise _refused(
+                token, f"the query has more than {self.limits.tokens} tokens.", "Split it, or give data by VALUES."
+            )
         if token.kind == "word":
             self._word(token)
         elif token.kind == "name":
@@ -131,7 +141,7 @@ class _Walk:
             self._iri(token)
         elif token.kind == "symbol":
             self._symbol(token)
-        if token.text in _DEEPENING and token.kind in ("word", "symbol"):
+        if not in_data and token.text in _DEEPENING and token.kind in ("word", "symbol"):
             self.operators += 1
             if self.operators > self.limits.operators:
                 raise _refused(token, f"the query has more than {self.limits.operators} operators.", "Split it.")

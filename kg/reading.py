@@ -61,7 +61,7 @@ class _Reader:
         self.as_of = as_of
         self.issues: list[InputIssue] = []
         self.unmapped_substance = False
-        self.unmapped_findings: list[str] = []
+        self.unmapped_findings: dict[str, list[str]] = {"present": [], "absent": []}
         self.possible: dict[URIRef, str] = {}
         self.places: dict[tuple[str, object], str] = {}
 
@@ -120,14 +120,15 @@ class _Reader:
                 continue
             if isinstance(terms, Unmapped):
                 self.issue("unmapped-code", f"{place}.code", f"the code '{entry.code}' is not mapped; it is not used.")
-                self.unmapped_findings.append(f"{place}.code")
+                self.unmapped_findings[entry.status].append(f"{place}.code")
                 continue
             for found in terms:
                 (present if entry.status == "present" else absent).setdefault(found, place)
-        if self.unmapped_findings and not present and not absent and not self.possible:
+        unmapped = self.unmapped_findings["present"] or ([] if absent else self.unmapped_findings["absent"])
+        if unmapped and not present and not self.possible:
             raise InvalidRecord(
-                self.unmapped_findings[0],
-                "the only finding, or each of them, is not mapped.",
+                unmapped[0],
+                "the only finding that is present, or each of them, is not mapped.",
                 "Give the pain by an ontology name.",
             )
         self._fields(present, absent)
@@ -406,7 +407,7 @@ class _Reader:
     def _check_absences(self, medications: dict[Medication, str], absent: dict[URIRef, str]) -> None:
         for group, absent_place in absent.items():
             for medication, place in medications.items():
-                days = medication.days_since_last
+                days = medication.at_most_days if medication.days_since_last is None else medication.days_since_last
                 recent = days is not None and days <= self.knowledge.wash_out_days(group)
                 if recent and self.knowledge.interventions.is_a(medication.substance, group):
                     self._contradiction(medication.substance, place, group, absent_place)

@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
+from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    WithJsonSchema,
+    model_validator,
+)
 from pydantic.alias_generators import to_camel
 
 from kg.errors import InvalidRecord
@@ -19,7 +29,16 @@ Code = Annotated[str, Field(min_length=1, max_length=200)]
 Outcome = Literal["inadequate-relief", "not-tolerated", "lost-effect", "effective", "stopped-other-reason", "unknown"]
 Status = Literal["present", "absent"]
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
-_LONGEST_COURSE_WEEKS = Decimal(5200)
+_LONGEST_COURSE_WEEKS = 5200
+_OLDEST_YEARS = 130
+_SURROGATE = re.compile("[\ud800-\udfff]")
+# What pydantic says in words of Python, in words of JSON.
+_EXPECTED = {
+    "tuple_type": "a list is expected here",
+    "model_type": "an object is expected here",
+    "dict_type": "an object is expected here",
+    "decimal_type": "a number is expected here, without quotes",
+}
 
 
 def _number(value: object) -> object:
@@ -47,7 +66,21 @@ def _flag(value: object) -> object:
     return value
 
 
-Number = Annotated[Decimal, BeforeValidator(_number), Field(ge=0, allow_inf_nan=False)]
+# The schema is told by hand: pydantic would describe a decimal as a number or a text.
+Number = Annotated[
+    Decimal,
+    BeforeValidator(_number),
+    Field(ge=0, allow_inf_nan=False),
+    WithJsonSchema({"type": "number", "minimum": 0}),
+]
+Years = Annotated[
+    Number, Field(le=_OLDEST_YEARS), WithJsonSchema({"type": "number", "minimum": 0, "maximum": _OLDEST_YEARS})
+]
+Weeks = Annotated[
+    Number,
+    Field(le=_LONGEST_COURSE_WEEKS),
+    WithJsonSchema({"type": "number", "minimum": 0, "maximum": _LONGEST_COURSE_WEEKS}),
+]
 Day = Annotated[date, BeforeValidator(_day)]
 Flag = Annotated[bool, BeforeValidator(_flag)]
 
@@ -55,7 +88,7 @@ Flag = Annotated[bool, BeforeValidator(_flag)]
 class Model(BaseModel):
     """A part of a request: names in camel case, unknown fields refused, unchangeable."""
 
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True)
+    model_config = ConfigDict(alias_generator=to_camel, extra="forbid", frozen=True)
 
 
 class FindingEntry(Model):
@@ -107,8 +140,8 @@ class CourseEntry(Model):
     start: Day | None = None
     end: Day | None = None
     ongoing: Flag | None = None
-    weeks: Annotated[Number, Field(le=_LONGEST_COURSE_WEEKS)] | None = None
-    weeks_at_dose: Annotated[Number, Field(le=_LONGEST_COURSE_WEEKS)] | None = None
+    weeks: Weeks | None = None
+    weeks_at_dose: Weeks | None = None
     daily_dose_mg: dict[Code, Number] = Field(default_factory=dict)
     reached_therapeutic_dose: Flag | None = None
     maximum_tolerated_dose: Flag | None = None
@@ -139,7 +172,7 @@ class PatientEntry(Model):
     """The patient. Only `findings` is required; what is left out is unknown."""
 
     id: Annotated[str, Field(max_length=200)] | None = None
-    age_years: Annotated[Number, Field(le=130)] | None = None
+    age_years: Years | None = None
     sex: Sex = Sex.UNKNOWN
     pregnant: Flag | None = None
     findings: Annotated[tuple[FindingEntry, ...], Field(min_length=1, max_length=1000)]
@@ -178,10 +211,13 @@ def read_json(data: bytes | str) -> object:
     """A JSON document, its numbers exact. Raises InvalidRecord for what is none, or has a name twice in one object."""
     try:
         document: object = json.loads(
-            data, parse_float=_decimal, parse_constant=_refuse_constant, object_pairs_hook=_unique
+            data,
+            parse_float=_decimal,
+            parse_int=_integer,
+            parse_constant=lambda name: _Refused(f"{name} is not a JSON number"),
+            object_pairs_hook=_unique,
         )
-        json.dumps(document, ensure_ascii=False, default=str).encode("utf-8")  # a lone surrogate is no text
-    except (UnicodeDecodeError, UnicodeEncodeError):
+    except UnicodeDecodeError:
         raise InvalidRecord("body", "the request is not UTF-8.", "Send UTF-8 encoded JSON.") from None
     except json.JSONDecodeError as error:
         raise InvalidRecord(
@@ -191,8 +227,7 @@ def read_json(data: bytes | str) -> object:
         ) from None
     except RecursionError:
         raise InvalidRecord("body", "the JSON is nested too deeply.", "Send a flat record.") from None
-    except ValueError as error:
-        raise InvalidRecord("body", f"the JSON cannot be read: {error}.", "Mend the value.") from None
+    _refuse_what_json_cannot_say(document)
     return document
 
 
@@ -207,7 +242,8 @@ def validated(model: type[_M], document: object) -> _M:
 def _invalid(error: ValidationError) -> InvalidRecord:
     first, *others = error.errors(include_url=False, include_context=False)
     place = ".".join(str(part) for part in first["loc"]) or "body"
-    message = first["msg"].removeprefix("Value error, ").rstrip(".")
+    message = _EXPECTED.get(first["type"]) or first["msg"].removeprefix("Value error, ").rstrip(".")
+    message = message.replace("Tuple should", "list should")
     if first["type"] == "extra_forbidden":
         message = "this field is not known"
     more = f" {len(others)} more problem(s) follow." if others else ""
@@ -216,21 +252,58 @@ def _invalid(error: ValidationError) -> InvalidRecord:
     )
 
 
-def _decimal(text: str) -> Decimal:
+@dataclass(frozen=True, slots=True)
+class _Refused:
+    """Stands in a document for a value that is refused, until the place of the value is known."""
+
+    problem: str
+    name: str | None = None
+
+
+def _decimal(text: str) -> Decimal | _Refused:
     try:
         return Decimal(text)
     except InvalidOperation:
-        raise ValueError(f"{text[:40]} is out of the range of numbers") from None
+        return _Refused(f"{text[:40]} is out of the range of numbers")
 
 
-def _refuse_constant(name: str) -> object:
-    raise ValueError(f"{name} is not a JSON number")
+def _integer(text: str) -> int | _Refused:
+    try:
+        return int(text)
+    except ValueError:
+        return _Refused(f"a number of {len(text)} digits is out of the range of numbers")
 
 
-def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+def _unique(pairs: list[tuple[str, object]]) -> dict[str, object] | _Refused:
     document = dict(pairs)
-    if len(document) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"the name {twice!a} stands twice in one object")
-    return document
+    if len(document) == len(pairs):
+        return document
+    counts = Counter(name for name, _ in pairs)
+    twice = next(name for name, count in counts.items() if count > 1)
+    return _Refused(f"the name {twice[:40]!a} stands twice in one object", twice)
+
+
+def _refuse_what_json_cannot_say(document: object) -> None:
+    """Raises InvalidRecord with the path of the first value that was refused, or text that holds a lone surrogate."""
+    waiting: list[tuple[tuple[str, ...], object]] = [((), document)]
+    while waiting:
+        path, value = waiting.pop()
+        if isinstance(value, _Refused):
+            place = path if value.name is None else (*path, _shown(value.name))
+            raise InvalidRecord(".".join(place) or "body", f"{value.problem}.", "Mend the value.")
+        if isinstance(value, str) and _SURROGATE.search(value):
+            raise InvalidRecord(
+                ".".join(path) or "body",
+                "an escaped lone surrogate is no text.",
+                "Send the character itself, or both halves of the pair.",
+            )
+        if isinstance(value, dict):
+            for name in reversed(value):
+                waiting += [((*path, _shown(name)), value[name]), ((*path, _shown(name)), name)]
+        elif isinstance(value, list):
+            waiting += [((*path, str(index)), value[index]) for index in reversed(range(len(value)))]
+
+
+def _shown(name: str) -> str:
+    """A name as a place shows it: shortened, and with lone surrogates escaped."""
+    return name[:40].encode("utf-8", "backslashreplace").decode("utf-8")

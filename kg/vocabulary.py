@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -14,6 +15,7 @@ from kg.namespaces import NXL, SH, local_name
 
 # Our term, given a foreign code: the same meaning; or, for a code that is wider than our term, no more than a broader one.
 _EQUAL = (SKOS.exactMatch, SKOS.closeMatch)
+_IN_NO_IRI = re.compile(r"[\x00-\x20<>\"{}|\\^`\x7f-\x9f]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +53,9 @@ class Vocabulary:
         """The term below `root` that `code` means.
 
         Raises InvalidRecord, naming `place`, for a local name that the ontology does not hold (with the nearest names),
-        for a term of another branch, and for an unknown code system.
+        for a term of another branch, for an unknown code system, and for a code with characters that no IRI may hold.
         """
+        _check_characters(code, place)
         system, colon, value = code.partition(":")
         if colon and system in ("http", "https"):
             return self._own(URIRef(code), code, root, place)
@@ -78,7 +81,9 @@ class Vocabulary:
             near = [names[n] for n in difflib.get_close_matches(local_name(term).lower(), names, n=3, cutoff=0.75)]
         hint = f"Did you mean {' or '.join(near)}?" if near else "Search the ontology for its name."
         wrong = term in self._knowledge.taxonomy.classes
-        problem = f"'{code}' is not a {self._knowledge.label(root)}." if wrong else f"the code '{code}' is not known."
+        label = self._knowledge.label(root)
+        article = "an" if label[0] in "aeiou" else "a"
+        problem = f"'{code}' is not {article} {label}." if wrong else f"the code '{code}' is not known."
         raise InvalidRecord(place, problem, hint)
 
     def _foreign(self, foreign: URIRef, code: str, root: URIRef) -> URIRef | Unmapped:
@@ -106,6 +111,7 @@ class Vocabulary:
         A code that is wider than each of our terms states none of them, nor what they have in common: diabetic
         polyneuropathy need not hurt.
         """
+        _check_characters(code, place)
         system, colon, value = code.partition(":")
         systems = {name.upper(): namespace for name, namespace in self.systems.items()}
         if colon and system.upper() in systems:
@@ -122,6 +128,7 @@ class Vocabulary:
 
         An equal code denies its term, a wider one every term that it covers, a narrower one nothing.
         """
+        _check_characters(code, place)
         system, colon, value = code.partition(":")
         systems = {name.upper(): namespace for name, namespace in self.systems.items()}
         if not colon or system.upper() not in systems:
@@ -135,6 +142,7 @@ class Vocabulary:
 
     def quantity(self, code: str, place: str) -> URIRef | Unmapped:
         """The data property that a measurement code means; errors as for `resolve`."""
+        _check_characters(code, place)
         graph = self._knowledge.graph
         by_code = {str(graph.value(q, NXL.code)): q for q in self._knowledge.quantities}
         by_code |= {local_name(q): q for q in self._knowledge.quantities}
@@ -153,4 +161,16 @@ class Vocabulary:
         known = sorted(str(graph.value(q, NXL.code)) for q in self._knowledge.quantities)
         raise InvalidRecord(
             place, f"the measurement '{code}' is not known.", f"Known measurements: {', '.join(known)}."
+        )
+
+
+def _check_characters(code: str, place: str) -> None:
+    """Refuse what cannot be a part of an IRI before one is made of it: rdflib would log the code as it stands."""
+    system, colon, value = code.partition(":")
+    if _IN_NO_IRI.search(f"{system}{colon}{value.strip()}"):
+        shown = ascii(code[:40])[1:-1]
+        raise InvalidRecord(
+            place,
+            f"the code '{shown}{'…' if len(code) > 40 else ''}' is not known.",
+            "A code holds no spaces, control characters, quotes, brackets, or any of | ^ ` \\.",
         )

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
@@ -23,6 +23,22 @@ START_SECONDS = 60
 class Running:
     url: str
     process: subprocess.Popen[str]
+    log: list[str] = field(default_factory=list)
+    reading: list[threading.Thread] = field(default_factory=list)
+
+    def read_log(self) -> None:
+        """Collect what the server tells, in a thread of its own."""
+        assert self.process.stderr is not None
+        self.reading.append(threading.Thread(target=self.log.extend, args=(self.process.stderr,), daemon=True))
+        self.reading[-1].start()
+
+    def stopped(self) -> str:
+        """Stop the server as an operator does, and give what it told until then."""
+        self.process.terminate()
+        self.process.wait(timeout=20)
+        for thread in self.reading:
+            thread.join()
+        return "".join(self.log)
 
 
 def command(*arguments: str) -> list[str]:
@@ -43,9 +59,10 @@ def running(build_folder: Path, **environment: str) -> Iterator[Running]:
         assert process.stderr is not None
         url = next((m[0] for line in process.stderr if (m := re.search(r"http://127\.0\.0\.1:\d+", line))), None)
         assert url, f"the server ended with {process.wait()}"
-        threading.Thread(target=process.stderr.read, daemon=True).start()
+        server = Running(url, process)
+        server.read_log()
         wait_until_up(url)
-        yield Running(url, process)
+        yield server
     finally:
         process.kill()
         process.wait()

@@ -377,8 +377,43 @@ def test_the_description_covers_every_path_and_shows_real_examples(client: TestC
     body = paths["/v1/eligibility"]["post"]["requestBody"]["content"]["application/json"]
     ids = {entry["id"] for entry in client.get("/v1/eligibility/examples").json()["examples"]}
     assert set(body["examples"]) == ids
+    assert [p["name"] for p in paths["/v1/eligibility"]["post"]["parameters"]] == ["explain"]
+    assert "503" not in paths["/v1/eligibility"]["post"]["responses"]
     references = set(re.findall(r'"#/components/schemas/([^"]+)"', json.dumps(document)))
     assert references <= set(document["components"]["schemas"])
+
+
+@pytest.mark.parametrize(
+    ("path", "name"), [("/v1/eligibility/examples/{id}", "id"), ("/v1/queries/{name}/description", "name")]
+)
+def test_the_description_tells_of_a_path_what_it_answers(client: TestClient, path: str, name: str) -> None:
+    operation = client.get("/openapi.json").json()["paths"][path]["get"]
+    assert [parameter["name"] for parameter in operation["parameters"]] == [name]
+    assert set(operation["responses"]) == {"200", "404"}
+    assert set(operation["responses"]["404"]["content"]) == {"application/problem+json"}
+    problem(client.get(path.replace(f"{{{name}}}", "nothing")), 404)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/healthz",
+        "/version",
+        "/v1/queries",
+        "/v1/queries/conflicts",
+        "/v1/queries/conflicts/description",
+        "/v1/eligibility/examples",
+        "/v1/eligibility/examples/second-line-failed",
+        "/docs",
+        "/openapi.json",
+        "/nothing",
+        "/v1/eligibility",
+    ],
+)
+def test_head_answers_what_get_answers_without_the_body(client: TestClient, path: str) -> None:
+    head, get = client.head(path), client.get(path)
+    assert (head.status_code, head.content) == (get.status_code, b"")
+    assert head.headers == get.headers
 
 
 @pytest.mark.parametrize("path", ["/nothing", "/v1/nothing", "/docs/nothing.js"])
@@ -397,3 +432,25 @@ def test_a_fault_of_ours_is_500_and_tells_nothing_of_the_inside(
         document = problem(client.get("/v1/eligibility/examples/broken"), 500)
     assert "JSONDecodeError" not in json.dumps(document) and "secret" not in json.dumps(document)
     assert "JSONDecodeError" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("content", "path"),
+    [
+        (b"ASK {}", "/v1/queries"),
+        (b"ASK {}", "/v1/queries/broken"),
+        (b"ASK {}", "/v1/queries/broken/description"),
+        (b"#+ question: secret \xff", "/v1/queries/broken"),
+        (b"#+ question: Q?\n#+ summary: S.\nSELECT secret {", "/v1/queries/broken"),
+    ],
+)
+def test_a_broken_query_file_is_a_fault_of_ours(
+    build_folder: Path, settings: Settings, tmp_path: Path, caplog: pytest.LogCaptureFixture, content: bytes, path: str
+) -> None:
+    """One that was damaged after the start: the log names the file, and the client hears nothing of it."""
+    app = create_app(open_build(build_folder), settings.model_copy(update={"queries": tmp_path}))
+    (tmp_path / "broken.rq").write_bytes(content)
+    with TestClient(app, raise_server_exceptions=False) as client:
+        document = problem(client.get(path), 500)
+    assert str(tmp_path) not in json.dumps(document) and "secret" not in json.dumps(document)
+    assert "broken.rq" in caplog.text

@@ -206,6 +206,9 @@ def test_the_list_of_queries_has_questions() -> None:
         (["find-term"], "text=neuralgia"),
         (["find-term", "neuralgia"], "name=value"),
         (["find-term", "colour=blue"], "text=neuralgia"),
+        (["find-term", "text=a", "text=b"], "more than once"),
+        (["find-term", "text=\udcff"], "not UTF-8"),
+        (["\udcff"], "not UTF-8"),
     ],
 )
 def test_a_wrong_query_is_1_and_what_is_right_is_told(
@@ -214,6 +217,42 @@ def test_a_wrong_query_is_1_and_what_is_right_is_told(
     done = nextline("query", *arguments, *build_option)
     assert (done.returncode, done.stdout) == (1, "")
     assert told in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [["--list"], ["find-term", "text=a"]])
+@pytest.mark.parametrize("fault", ["folder", "text", "absent"])
+def test_queries_that_cannot_be_read_are_1_and_named(tmp_path: Path, arguments: list[str], fault: str) -> None:
+    folder = tmp_path / "queries"
+    if fault != "absent":
+        shutil.copytree(ROOT / "queries", folder)
+    if fault == "folder":
+        (folder / "find-term.rq").unlink()
+        (folder / "find-term.rq").mkdir()
+    elif fault == "text":
+        (folder / "find-term.rq").write_bytes(b"#+ question: \xff")
+    done = nextline("query", *arguments, "--queries", str(folder))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert re.fullmatch(r"nextline: [^\n]+\n", done.stderr)
+    told = {"folder": "find-term", "text": "not UTF-8", "absent": "there is no such folder"}
+    assert told[fault] in done.stderr
+
+
+def test_a_closed_input_or_output_and_a_full_disk_are_told_in_one_line(build_option: tuple[str, str]) -> None:
+    for redirection, arguments, told in (
+        ("<&-", ("evaluate", "-", *build_option), "standard input"),
+        (">&-", ("query", "--list"), "standard output"),
+        ("> /dev/full", ("query", "--list"), "standard output"),
+        ("> /dev/full", ("query", "conflicts", "--format", "csv", *build_option), "standard output"),
+    ):
+        done = subprocess.run(
+            ["/bin/sh", "-c", f'"$@" {redirection}', "sh", sys.executable, "-m", "api.cli", *arguments],
+            cwd=ROOT,
+            check=False,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert done.returncode == 1, done.stderr
+        assert re.fullmatch(rf"nextline: [^\n]*{told}[^\n]*\n|nextline: -: [^\n]*{told}[^\n]*\n", done.stderr)
 
 
 @pytest.mark.parametrize("command", ["build", "closure", "serve"])

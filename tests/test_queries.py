@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from rdflib import BNode, Literal, URIRef
 
-from kg.errors import InvalidParameter, InvalidQuery, UnknownQuery
+from kg.errors import BrokenQuery, InvalidParameter, UnknownQuery
 from kg.namespaces import local_name
 from kg.queries import CannedQuery, ParameterType, bind, list_queries, load_query, read_query, run
 from kg.store import KnowledgeStore
@@ -185,7 +185,7 @@ def test_an_unknown_query_is_refused_with_those_that_exist(name: str) -> None:
 )
 def test_a_file_with_a_bad_header_is_named(tmp_path: Path, parameters: str) -> None:
     path = written(tmp_path, parameters=parameters)
-    with pytest.raises(InvalidQuery) as caught:
+    with pytest.raises(BrokenQuery) as caught:
         list_queries(tmp_path)
     assert caught.value.place == str(path)
 
@@ -193,13 +193,15 @@ def test_a_file_with_a_bad_header_is_named(tmp_path: Path, parameters: str) -> N
 def test_a_file_without_a_header_is_named(tmp_path: Path) -> None:
     path = tmp_path / "bare.rq"
     path.write_text("ASK { ?s ?p ?o }")
-    with pytest.raises(InvalidQuery, match="header"):
+    with pytest.raises(BrokenQuery, match="header"):
         read_query(path)
 
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UnknownQuery, match="no such folder"):
+    with pytest.raises(BrokenQuery, match="no such folder"):
         list_queries(tmp_path / "absent")
+    with pytest.raises(BrokenQuery, match="no such folder"):
+        load_query(tmp_path / "absent", "find-term")
 
 
 def written(folder: Path, parameters: str) -> Path:

@@ -92,9 +92,14 @@ def test_numbers_are_exact() -> None:
         (b"null", "body"),
         (b'"text"', "body"),
         (b"[" * 100_000, "body"),
-        (b'{"patient": {"ageYears": NaN}}', "body"),
-        (b'{"patient": {"ageYears": ' + b"9" * 10_000 + b"}}", ""),
-        (b'{"asOf": "2026-01-01", "asOf": "2026-01-02", "patient": {}}', "body"),
+        (b"NaN", "body"),
+        (b'{"patient": {"ageYears": NaN}}', "patient.ageYears"),
+        (b'{"patient": {"courses": [{}, {"weeks": -Infinity}]}}', "patient.courses.1.weeks"),
+        (b'{"patient": {"ageYears": ' + b"9" * 10_000 + b"}}", "patient.ageYears"),
+        (b'{"patient": {"ageYears": 1e99999999999999999999}}', "patient.ageYears"),
+        (b'{"patient": {"findings": [{"code": "A"}], "ageYears": 1e999}}', "patient.ageYears"),
+        (b'{"asOf": "2026-01-01", "asOf": "2026-01-02", "patient": {}}', "asOf"),
+        (b'{"patient": {"findings": [{"code": "A", "code": "B"}]}}', "patient.findings.0.code"),
     ],
     ids=lambda value: repr(value[:25]),
 )
@@ -150,3 +155,61 @@ def test_a_field_that_breaks_the_contract_is_named(patient: dict[str, Any], plac
 def test_further_faults_are_counted() -> None:
     with pytest.raises(InvalidRecord, match=r"2 more problem\(s\)"):
         parsed(ageYears=-1, colour="blue", sex="f")
+
+
+@pytest.mark.parametrize(
+    ("body", "place"),
+    [
+        (r'{"patient": {"findings": [{"code": "\ud800"}]}}', "patient.findings.0.code"),
+        (r'{"patient": {"\udc00": 1}}', r"patient.\udc00"),
+    ],
+    ids=["value", "name"],
+)
+def test_a_lone_surrogate_is_named_as_such(body: str, place: str) -> None:
+    with pytest.raises(InvalidRecord, match="lone surrogate") as caught:
+        parse_request(body)
+    assert caught.value.place == place
+    str(caught.value).encode("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("patient", "expected"),
+    [
+        ({"findings": 1}, "a list is expected"),
+        ({"findings": [1]}, "an object is expected"),
+        ({"findings": []}, "list should have at least 1 item"),
+        ({"courses": [{"substances": ["A"], "dailyDoseMg": []}]}, "an object is expected"),
+        ({"courses": [{"substances": ["A"], "weeks": []}]}, "a number is expected"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_messages_use_the_words_of_json(patient: dict[str, Any], expected: str) -> None:
+    with pytest.raises(InvalidRecord) as caught:
+        parsed(**patient)
+    assert caught.value.problem.startswith(expected)
+
+
+@pytest.mark.parametrize(
+    ("document", "place"),
+    [
+        ({"as_of": "2026-11-22", "patient": {"findings": PAIN}}, "as_of"),
+        ({"patient": {"findings": PAIN, "age_years": 63}}, "patient.age_years"),
+        ({"patient": {"findings": PAIN, "courses": [{"substances": ["A"], "daily_dose_mg": {}}]}}, "patient.courses.0"),
+        ({"patient": {"findings": PAIN, "judgedUnsuitable": [{"class_": "A", "reason": "b"}]}}, "patient.judged"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_only_the_documented_names_are_taken(document: dict[str, Any], place: str) -> None:
+    with pytest.raises(InvalidRecord) as caught:
+        parse_request(json.dumps(document))
+    assert caught.value.place.startswith(place)
+
+
+def test_the_schema_describes_numbers_as_numbers_with_their_bounds() -> None:
+    definitions = EligibilityRequest.model_json_schema()["$defs"]
+    age = {"type": "number", "minimum": 0, "maximum": 130}
+    assert definitions["PatientEntry"]["properties"]["ageYears"]["anyOf"] == [age, {"type": "null"}]
+    weeks = {"type": "number", "minimum": 0, "maximum": 5200}
+    assert definitions["CourseEntry"]["properties"]["weeks"]["anyOf"] == [weeks, {"type": "null"}]
+    dose = definitions["CourseEntry"]["properties"]["dailyDoseMg"]["additionalProperties"]
+    assert dose == {"type": "number", "minimum": 0}

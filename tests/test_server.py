@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import shutil
-import signal
 import socket
 import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,8 @@ JSON_RESULTS = "application/sparql-results+json"
 LABEL = (
     "SELECT ?label WHERE { <https://w3id.org/nextline/Morphine> <http://www.w3.org/2000/01/rdf-schema#label> ?label }"
 )
+
+ENDLESS = "SELECT (COUNT(*) AS ?n) { ?a ?b ?c . ?d ?e ?f . ?g ?h ?i . FILTER(?a != ?i && ?d != ?b) }"
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +93,10 @@ def test_ten_megabytes_are_refused_to_every_kind_of_sender(server: Running) -> N
         response = httpx.post(f"{server.url}/v1/eligibility", content=content)
         assert response.status_code == 413
         assert response.headers["content-type"] == "application/problem+json"
+    connection = http.client.HTTPConnection(server.url.removeprefix("http://"), timeout=10)
+    connection.request("POST", "/v1/eligibility", megabytes)  # this client sends all before it looks for an answer
+    assert connection.getresponse().status == 413
+    connection.close()
     assert httpx.get(f"{server.url}/healthz").status_code == 200
 
 
@@ -100,14 +107,17 @@ def test_ten_megabytes_that_are_only_announced_are_refused_at_once(server: Runni
         assert connection.recv(1000).startswith(b"HTTP/1.1 413")
 
 
-def test_a_query_past_its_time_is_503_and_the_server_goes_on(build_folder: Path) -> None:
-    """One that yields nothing while it runs: the caller is freed, and others are answered meanwhile."""
-    endless = "SELECT (COUNT(*) AS ?n) { ?a ?b ?c . ?d ?e ?f . ?g ?h ?i . FILTER(?a != ?i && ?d != ?b) }"
+@pytest.mark.parametrize("waiting", ["0", "3"])
+def test_a_query_past_its_time_is_503_and_the_server_goes_on(build_folder: Path, waiting: str) -> None:
+    """One that yields nothing while it runs: the caller is freed, and others are answered meanwhile.
+
+    A query that finds all workers taken, at once or until its time is over, hears that the server is busy.
+    """
     with running(
-        build_folder, NEXTLINE_QUERY_SECONDS="0.5", NEXTLINE_QUERY_WORKERS="1", NEXTLINE_QUERY_WAITING="0"
+        build_folder, NEXTLINE_QUERY_SECONDS="0.5", NEXTLINE_QUERY_WORKERS="1", NEXTLINE_QUERY_WAITING=waiting
     ) as server:
         start = time.monotonic()
-        response = httpx.get(f"{server.url}/sparql", params={"query": endless}, timeout=30)
+        response = httpx.get(f"{server.url}/sparql", params={"query": ENDLESS}, timeout=30)
         assert response.status_code == 503
         assert "within 0.5 seconds" in response.json()["detail"]
         assert int(response.headers["retry-after"]) > 0
@@ -115,8 +125,50 @@ def test_a_query_past_its_time_is_503_and_the_server_goes_on(build_folder: Path)
         full = httpx.get(f"{server.url}/sparql", params={"query": LABEL}, timeout=5)
         assert (full.status_code, full.json()["title"]) == (503, "Busy")
         assert httpx.get(f"{server.url}/healthz", timeout=5).status_code == 200
-        server.process.send_signal(signal.SIGTERM)
-        server.process.wait(timeout=20)
+        server.stopped()
+
+
+def test_who_still_waits_when_the_server_stops_is_told_so(build_folder: Path) -> None:
+    """503 with Retry-After, whether the server or the client had something left to do, and no traceback in the log."""
+    with running(
+        build_folder, NEXTLINE_QUERY_SECONDS="60", NEXTLINE_QUERY_WORKERS="1", NEXTLINE_QUERY_WAITING="0"
+    ) as server:
+        answers: list[httpx.Response] = []
+        asking = threading.Thread(
+            target=lambda: answers.append(httpx.get(f"{server.url}/sparql", params={"query": ENDLESS}, timeout=60))
+        )
+        with half_a_body(server) as sending:
+            asking.start()
+            while httpx.get(f"{server.url}/sparql", params={"query": LABEL}).status_code == 200:
+                pass  # until the worker is taken
+            log = server.stopped()
+            asking.join()
+            told = sending.recv(10_000).decode()
+    assert (answers[0].status_code, answers[0].json()["title"]) == (503, "Shutting down")
+    assert answers[0].headers["content-type"] == "application/problem+json"
+    assert int(answers[0].headers["retry-after"]) > 0
+    assert told.startswith("HTTP/1.1 503")
+    assert "shutting-down" in told
+    assert "Traceback" not in log
+
+
+def test_a_client_that_leaves_amid_its_body_is_no_fault_of_the_server(build_folder: Path) -> None:
+    with running(build_folder) as server:
+        with half_a_body(server):
+            pass
+        assert httpx.get(f"{server.url}/healthz").status_code == 200
+        log = server.stopped()
+    assert "Traceback" not in log
+    assert "failed" not in log
+
+
+@contextmanager
+def half_a_body(server: Running) -> Iterator[socket.socket]:
+    """A connection on which a request has begun."""
+    host, port = server.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=20) as connection:
+        connection.sendall(b"POST /v1/eligibility HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
+        yield connection
 
 
 def test_a_busy_port_is_named_before_anything_is_built(tmp_path: Path) -> None:

@@ -6,7 +6,10 @@ import csv
 import io
 import json
 import socket
-from collections.abc import Iterator
+import subprocess
+import sys
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -321,6 +324,83 @@ def test_what_the_limits_allow_does_not_end_the_process(client: TestClient, dept
         assert client.post("/sparql", content=text, headers=QUERY).status_code == 200
 
 
+# Queries that are flat to look at and deep once they are parsed. FILTER(false) keeps their planning short.
+FLAT: dict[str, Callable[[int], str]] = {
+    "objects": lambda n: "SELECT * { FILTER(false) ?s ?p 1" + ",1" * n + " }",
+    "predicates": lambda n: "SELECT * { FILTER(false) ?s ?p 1" + ";?p 1" * n + " }",
+    "triples": lambda n: "SELECT * { FILTER(false) " + "?s ?p ?o." * n + " }",
+    "blank nodes": lambda n: "SELECT * { FILTER(false) " + "[] ?p ?o." * n + " }",
+    "empty nodes": lambda n: "SELECT * { FILTER(false) ?s ?p 1" + ",[]" * n + " }",
+    "list": lambda n: "SELECT * { FILTER(false) ?s ?p (" + "1 " * n + ") }",
+    "describe": lambda n: "DESCRIBE " + "<x:y>" * n,
+    "having": lambda n: "SELECT (COUNT(*) AS ?n) { ?s ?p ?o } GROUP BY ?s HAVING " + "(1)" * n,
+    "construct where": lambda n: "CONSTRUCT WHERE { " + "?s ?p ?o." * n + " }",
+    "construct": lambda n: "CONSTRUCT { " + "?s ?p ?o." * n + " } WHERE {}",
+    "arguments": lambda n: "SELECT (CONCAT(1" + ",1" * n + ") AS ?x) {}",
+    "order": lambda n: "SELECT * { ?s <x:p> ?o } ORDER BY " + "?s " * n,
+    "after values": lambda n: "SELECT * { VALUES ?x { 1 } FILTER(false) ?s ?p 1" + ",1" * n + " }",
+}
+DATA = {
+    "one column": "SELECT * { VALUES ?x {" + "1 " * 49_000 + "} }",
+    "two columns": "SELECT * { VALUES (?x ?y) {" + "(1 -2)" * 15_000 + "} }",
+    "no column": "SELECT * { VALUES () {" + "()" * 45_000 + "} }",
+    "at the end": "SELECT * { ?x ?p ?o } VALUES ?x {" + "<x:y>" * 19_000 + "}",
+}
+# Runs each text of standard input in a lane, as the server does, and prints its name when it is through.
+RUN_ALL = """
+import asyncio, json, sys
+import pyoxigraph
+from api.lanes import Lane
+from kg.store import KnowledgeStore
+
+async def main():
+    texts = json.load(sys.stdin)
+    lane = Lane("test", workers=len(texts), waiting=0)
+    store = KnowledgeStore(pyoxigraph.Store())
+    for name, text in texts.items():
+        try:
+            await lane.run(lambda: store.query(text).truth(), seconds=2)
+        except TimeoutError:
+            pass  # it is being planned, and the stack has held
+        print(name, flush=True)
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("shape", FLAT)
+def test_a_flat_query_of_any_shape_is_refused_when_it_is_long(client: TestClient, shape: str) -> None:
+    problem(client.post("/sparql", content=FLAT[shape](20_000 if shape == "objects" else 6_000), headers=QUERY), 400)
+    with pytest.raises(InvalidQuery, match="tokens"):
+        check(FLAT[shape](2_000))
+
+
+def test_the_longest_queries_that_are_allowed_do_not_end_the_process() -> None:
+    def is_refused(text: str) -> bool:
+        try:
+            check(text)
+        except InvalidQuery:
+            return True
+        return False
+
+    def longest(build: Callable[[int], str]) -> str:
+        return build(bisect_right(range(3_000), False, key=lambda n: is_refused(build(n))) - 1)
+
+    texts = {shape: longest(build) for shape, build in FLAT.items()}
+    for text in [*texts.values(), *DATA.values()]:
+        assert not is_refused(text)
+    done = subprocess.run(
+        [sys.executable, "-c", RUN_ALL],
+        cwd=ROOT,
+        input=json.dumps(texts | DATA),
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.splitlines() == [*FLAT, *DATA], f"the process ended with {done.returncode}: {done.stderr}"
+    assert done.returncode == 0
+
+
 @pytest.mark.parametrize(
     ("method", "kwargs", "status"),
     [
@@ -397,5 +477,8 @@ def test_the_limits_of_a_text_are_settings() -> None:
         check("ASK { { { } } }", TextLimits(nesting=2))
     with pytest.raises(InvalidQuery, match="more than 1 operators"):
         check("ASK { { } }", TextLimits(operators=1))
+    with pytest.raises(InvalidQuery, match="more than 5 tokens"):
+        check("ASK { ?s ?p ?o }", TextLimits(tokens=5))
+    assert check("ASK { VALUES ?x { -1 -2 -3 } }", TextLimits(tokens=8, operators=3))
     with pytest.raises(InvalidQuery, match="bytes"):
         check("ASK { }", TextLimits(bytes=3))
