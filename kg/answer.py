@@ -15,7 +15,6 @@ from kg.catalogue import Catalogue, Placement, Row
 from kg.compiled import CompiledEngine, CompiledEvaluation, Marks
 from kg.errors import UnknownGuideline
 from kg.explanation import Explainer, Fact, FactKind, Gap, Missing, Proof, WholeClasses
-from kg.expressions import Expression
 from kg.facts import Course
 from kg.guidelines import Guideline
 from kg.index import positions
@@ -39,21 +38,12 @@ class Answerer:
         self.knowledge: Knowledge = engine.knowledge
         self.vocabulary = Vocabulary(engine.knowledge)
         self.version = dict(version)
-        options, forbidding = engine.program.options, frozenset(engine.program.contraindicated)
-        self._conditions = {
-            iri: {c: options[c].patient for c in classes if c in forbidding}
-            for iri, classes in engine.program.concerned.items()
-        }
-        self.whole = WholeClasses(engine.members, self._forbidding, engine.logic.patient)
+        self.whole = WholeClasses(engine)
         self.catalogues = {lay: Catalogue(engine, self.whole, lay=lay) for lay in (False, True)}
         stated = engine.knowledge.stated
         self.course_statements = tuple(
             iri for iri in sorted(engine.knowledge.statements) if stated.is_a(iri, NXL.TherapyCourse)
         )
-
-    def _forbidding(self, therapy: Therapy) -> Mapping[str, Expression]:
-        """The contraindications that concern a therapy, each with what it asks of the patient."""
-        return self._conditions[str(therapy.iri)]
 
     def guidelines(self, codes: Iterable[str]) -> tuple[Guideline, ...]:
         """The guidelines that a request names, or all. Raises UnknownGuideline."""

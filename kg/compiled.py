@@ -23,6 +23,9 @@ from kg.therapies import Therapy
 from kg.verdicts import Standing
 
 ENGINE_NAME = "compiled"
+CONTRAINDICATED, JUDGED, UNUSABLE = map(
+    str, (NXL.ContraindicatedOption, NXL.JudgedUnsuitableOption, NXL.UnusableOption)
+)
 
 
 class Marks:
@@ -70,9 +73,9 @@ class CompiledEngine:
         self._shares = [[self.logic.part(c) for c in option.shares] for option in options]
         self._members = {str(h.iri): h.members for h in knowledge.whole_class_therapies}
         self._tests_of_kind = {
-            str(NXL.ContraindicatedOption): (self.is_contraindicated,),
-            str(NXL.JudgedUnsuitableOption): (self.is_judged_unsuitable,),
-            str(NXL.UnusableOption): (self.is_contraindicated, self.is_judged_unsuitable, self.is_not_tolerated),
+            CONTRAINDICATED: (self.is_contraindicated,),
+            JUDGED: (self.is_judged_unsuitable,),
+            UNUSABLE: (self.is_contraindicated, self.is_judged_unsuitable, self.is_not_tolerated),
         }
         self._untouched: dict[tuple[Reading, Sex], Marks] = {}
         self.rules = {
@@ -177,23 +180,38 @@ class CompiledEngine:
         result: Truth = True if members else None
         for member in members:
             for kind in kinds:
-                applies = kleene_or([test(case, member) for test in self._tests_of_kind[kind]])
+                applies = self.applies(case, member, kind)
                 if applies is False:
                     return False
                 if applies is None:
                     result = None
         return result
 
+    def applies(self, case: Case, member: Therapy, kind: str) -> Truth:
+        """Whether an option of a therapy is contraindicated, judged unsuitable, or unusable for any of these reasons."""
+        result: Truth = False
+        for test in self._tests_of_kind[kind]:
+            found = test(case, member)
+            if found is True:
+                return True
+            if found is None:
+                result = None
+        return result
+
     def members(self, helper: str) -> tuple[Therapy, ...]:
         """The therapies that a whole-class therapy stands for."""
         return self._members[helper]
 
-    def is_contraindicated(self, case: Case, therapy: Therapy) -> Truth:
-        """Whether some contraindication of the therapy holds in a case."""
+    def contraindications(self, case: Case) -> Marks:
+        """The contraindications whose patient side holds in a case, and those of which it is unknown."""
         if case.contraindications is None:
             case.contraindications = self.marks(case, self.index.contraindicated)
         marks: Marks = case.contraindications
-        return marks.among(self.index.concerned[therapy.iri])
+        return marks
+
+    def is_contraindicated(self, case: Case, therapy: Therapy) -> Truth:
+        """Whether some contraindication of the therapy holds in a case."""
+        return self.contraindications(case).among(self.index.concerned[therapy.iri])
 
     def is_judged_unsuitable(self, case: Case, therapy: Therapy) -> Truth:
         """Whether a clinician judged something that the therapy uses unsuitable."""
@@ -225,7 +243,7 @@ class CompiledEvaluation:
         self.standings: dict[tuple[str, URIRef], Standing] = {}
         index, documented = engine.index, self.documented
         said = engine.marks(documented, index.all & ~index.contraindicated)
-        forbidden = engine.marks(self.policy, index.contraindicated)
+        forbidden = engine.contraindications(self.policy)
         plain = Marks(said.true & ~index.linked | forbidden.true, said.unknown & ~index.linked | forbidden.unknown)
         for therapy in engine.knowledge.therapies:
             concerned = index.concerned[therapy.iri]
@@ -273,6 +291,9 @@ class CompiledEvaluation:
 
     def patient_is(self, patient_class: str) -> Truth:
         """Whether the patient belongs to a class, by what is documented."""
+        memo = self.documented.memo
+        if patient_class in memo:
+            return memo[patient_class]
         return self.engine.logic.patient(("named", patient_class))(self.documented)
 
     def course_is(self, course: Course, course_class: str) -> Truth:

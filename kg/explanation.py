@@ -5,14 +5,15 @@ A proof cites as few facts as it can: they are enough for the condition to hold,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from kg.case import AGE, SEX_CLASS, Case
+from kg.compiled import CONTRAINDICATED, JUDGED, UNUSABLE, CompiledEngine
 from kg.expressions import Expression, Truth
 from kg.facts import Course, CoursePart
+from kg.index import positions
 from kg.logic import DOSE, Logic
 from kg.namespaces import NXL
 from kg.therapies import Therapy
@@ -32,8 +33,7 @@ class FactKind(StrEnum):
     JUDGEMENT = "judgement"
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Fact:
+class Fact(NamedTuple):
     """A fact of the record: its kind, the term it is about, and its position among the facts of that kind."""
 
     kind: FactKind
@@ -49,8 +49,7 @@ class Gap(StrEnum):
     INCOMPLETE = "incomplete"
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Missing:
+class Missing(NamedTuple):
     """A fact that would decide: the term it is about, why it is missing, and for a course its position and field."""
 
     gap: Gap
@@ -59,8 +58,7 @@ class Missing:
     field: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Proof:
+class Proof(NamedTuple):
     """Why a condition has its truth value: the facts, and the conditions inside it that it rests on.
 
     `condition` is the IRI of a named class, or an expression.
@@ -83,14 +81,12 @@ _PART_FIELDS = {
     str(NXL.notTolerated): "notTolerated",
 }
 _NOTHING: frozenset[Missing] = frozenset()
+_NOT_TOLERATED = str(NXL.SubstanceNotToleratedOption)
+_DAYS_AT_DOSE = str(NXL.daysAtTherapeuticDose)
 
 
 class Explainer:
-    """Explains conditions on one patient under one reading.
-
-    `members` and the three tests come from the engine: they say what a whole-class therapy stands for and what makes a
-    member unusable.
-    """
+    """Explains conditions on one patient under one reading."""
 
     def __init__(self, logic: Logic, case: Case, whole: WholeClasses) -> None:
         self._logic = logic
@@ -205,13 +201,13 @@ class Explainer:
 
     def _prove_whole(self, expression: Expression, helper: str, kinds: tuple[str, ...], holds: bool) -> Proof:
         """All members, each by its smallest reason; or the one member to which the kinds do not apply."""
-        proofs = []
-        for member in self._whole.members(helper):
+        members, proofs = self._whole.members(helper), []
+        if not holds:
+            spared = next(m for m in members if self._whole.spares(self._case, m, kinds))
+            return Proof(expression, False, frozenset(), (Proof(str(spared.iri), False, frozenset()),))
+        for member in members:
             reasons = self._whole.reasons(self._case, member, kinds)
-            if holds:
-                proofs.append(_smallest([self._reason(member, reason) for reason in reasons]))
-            elif not reasons and self._whole.applies(self._case, member, kinds) is False:
-                return Proof(expression, False, frozenset(), (Proof(str(member.iri), False, frozenset()),))
+            proofs.append(_smallest([self._reason(member, reason) for reason in reasons]))
         return Proof(expression, holds, frozenset().union(*(p.facts for p in proofs)), tuple(proofs))
 
     def _reason(self, member: Therapy, reason: Reason) -> Proof:
@@ -303,7 +299,7 @@ class Explainer:
                 return self.missing(condition)
             case ("number" | "value", property_, *_):
                 field = _COURSE_FIELDS.get(property_, "")
-                if property_ == str(NXL.daysAtTherapeuticDose):
+                if property_ == _DAYS_AT_DOSE:
                     field = "weeks" if course.duration_days is None else "weeksAtDose"
                 return frozenset({Missing(Gap.INCOMPLETE, "", position, field)})
             case ("has-part", _, condition):
@@ -320,8 +316,7 @@ class Explainer:
         return frozenset({Missing(Gap.UNSPECIFIED, "", course.source_index, "substances")})
 
 
-@dataclass(frozen=True, slots=True)
-class Reason:
+class Reason(NamedTuple):
     """One reason for which a kind of option may apply to a therapy: a condition on the patient, or facts or gaps."""
 
     name: str
@@ -334,20 +329,17 @@ class Reason:
 class WholeClasses:
     """What makes the members of whole-class therapies unusable, reason by reason."""
 
-    def __init__(
-        self,
-        members: Callable[[str], tuple[Therapy, ...]],
-        forbidding: Callable[[Therapy], Mapping[str, Expression]],
-        patient: Callable[[Expression], Callable[[Case], Truth]],
-    ) -> None:
-        self.members = members
-        self._forbidding = forbidding
-        self._patient = patient
+    def __init__(self, engine: CompiledEngine) -> None:
+        self._engine = engine
+        self._conditions = [engine.program.options[iri].patient for iri in engine.index.classes]
 
-    def applies(self, case: Case, member: Therapy, kinds: tuple[str, ...]) -> Truth:
-        """Whether one of the kinds applies to a member."""
-        truths = [r.truth for r in self._all(case, member, kinds)]
-        return True if True in truths else None if None in truths else False
+    def members(self, helper: str) -> tuple[Therapy, ...]:
+        """The therapies that a whole-class therapy stands for."""
+        return self._engine.members(helper)
+
+    def spares(self, case: Case, member: Therapy, kinds: tuple[str, ...]) -> bool:
+        """Whether one of the kinds certainly does not apply to a member."""
+        return any(self._engine.applies(case, member, kind) is False for kind in kinds)
 
     def reasons(self, case: Case, member: Therapy, kinds: tuple[str, ...]) -> list[Reason]:
         """The reasons that hold."""
@@ -360,11 +352,13 @@ class WholeClasses:
 
     def _all(self, case: Case, member: Therapy, kinds: tuple[str, ...]) -> list[Reason]:
         found: list[Reason] = []
-        unusable = str(NXL.UnusableOption) in kinds
-        if unusable or str(NXL.ContraindicatedOption) in kinds:
-            for name, condition in self._forbidding(member).items():
-                found.append(Reason(name, self._patient(condition)(case), condition))
-        if unusable or str(NXL.JudgedUnsuitableOption) in kinds:
+        unusable = UNUSABLE in kinds
+        if unusable or CONTRAINDICATED in kinds:
+            marks, index = self._engine.contraindications(case), self._engine.index
+            concerned = index.concerned[member.iri]
+            for truth, among in ((True, marks.true & concerned), (None, marks.unknown & concerned)):
+                found += [Reason(index.classes[p], truth, self._conditions[p]) for p in positions(among)]
+        if unusable or JUDGED in kinds:
             found += self._judgements(case, member)
         if unusable:
             found += self._intolerances(case, member)
@@ -372,16 +366,15 @@ class WholeClasses:
 
     @staticmethod
     def _judgements(case: Case, member: Therapy) -> list[Reason]:
-        name = str(NXL.JudgedUnsuitableOption)
         return [
-            Reason(name, True, facts=frozenset({Fact(FactKind.JUDGEMENT, str(j.intervention), position)}))
+            Reason(JUDGED, True, facts=frozenset({Fact(FactKind.JUDGEMENT, str(j.intervention), position)}))
             for position, j in enumerate(case.facts.judgements)
             if any(case.hierarchy.relation(used, j.intervention) is True for used in member.uses)
         ]
 
     @staticmethod
     def _intolerances(case: Case, member: Therapy) -> list[Reason]:
-        name, found = str(NXL.SubstanceNotToleratedOption), []
+        found = []
         for course in case.facts.courses:
             for part in course.parts:
                 if part.not_tolerated is False:
@@ -390,10 +383,10 @@ class WholeClasses:
                 if part.substance in member.uses:
                     cited = frozenset({Fact(FactKind.COURSE, "", position)})
                     lack = frozenset({Missing(Gap.INCOMPLETE, "", position, "notTolerated")})
-                    found.append(Reason(name, part.not_tolerated, facts=cited, missing=lack))
+                    found.append(Reason(_NOT_TOLERATED, part.not_tolerated, facts=cited, missing=lack))
                 elif any(case.hierarchy.relation(u, part.substance) is True for u in member.uses):
                     lack = frozenset({Missing(Gap.UNSPECIFIED, "", position, "substances")})
-                    found.append(Reason(name, None, missing=lack))
+                    found.append(Reason(_NOT_TOLERATED, None, missing=lack))
         return found
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 Truth = bool | None
 
@@ -24,11 +24,13 @@ class Status(StrEnum):
     @property
     def order(self) -> int:
         """The place in an answer, 0 first."""
-        return list(Status).index(self)
+        return _ORDER[self]
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+_ORDER = {status: place for place, status in enumerate(Status)}
+
+
+class Standing(NamedTuple):
     """In scope, indicated, recommended against, contraindicated, exhausted: each true, false or unknown (None).
 
     `in_use`: a current course of it is effective, or is known to be not yet adequate. `but_for_steps`: it would be

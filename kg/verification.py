@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass
 from datetime import date
 from itertools import product
 from typing import Any
@@ -86,14 +86,14 @@ def verify(
 def _different(one: Standing, other: Standing) -> list[tuple[str, str, str]]:
     """Where two standings differ; `in_use` and `but_for_steps` count as far as they are read."""
     found = []
-    for field in fields(Standing):
-        ours, theirs = getattr(one, field.name), getattr(other, field.name)
-        if field.name in ("in_use", "but_for_steps"):
+    for name, value, other_value in zip(Standing._fields, one, other, strict=True):
+        ours, theirs = value, other_value
+        if name == "but_for_steps" and one.indicated is not False:
+            continue
+        if name in ("in_use", "but_for_steps"):  # read only where they are true
             ours, theirs = ours is True, theirs is True
-            if field.name == "but_for_steps" and one.indicated is not False:
-                continue
         if ours is not theirs:
-            found.append((field.name, str(ours), str(theirs)))
+            found.append((name, str(ours), str(theirs)))
     if one.status is not other.status:
         found.append(("status", one.status.value, other.status.value))
     return found
@@ -197,7 +197,7 @@ def _certainty(
     standings: Mapping[tuple[str, URIRef], Standing], guidelines: tuple[Guideline, ...], therapy: Therapy
 ) -> tuple[int, str]:
     """How many truth values of an option are known; the IRI decides between equals."""
-    values = [value for g in guidelines for value in astuple(standings[g.code, therapy.iri])]
+    values = [value for g in guidelines for value in standings[g.code, therapy.iri]]
     return (sum(value is not None for value in values), str(therapy.iri))
 
 
