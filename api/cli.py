@@ -17,10 +17,12 @@ from pydantic import ValidationError
 
 import kg.closure
 import kg.examples
+from api import bench
 from api.app import create_app
 from api.server import PortUnavailable, address_of, reserve, serve
 from api.settings import Settings
 from api.tables import answer_text, readable, table, what_if_text
+from kg import benchmark
 from kg.answer_rdf import serialise_answer
 from kg.build import build, software_version, sources_hash
 from kg.build_folder import Build, Manifest, is_current, open_build
@@ -65,6 +67,7 @@ _EXAMPLES = {
     "verify": "nextline verify patient.json\nnextline verify --patients 100 --seed 7",
     "what-if": "nextline what-if patient.json changes.json\n"
     "echo '[{\"setAge\": 17}]' | nextline what-if patient.json - --json",
+    "bench": "nextline bench\nnextline bench --reasoner 0",
     "query": "nextline query --list\nnextline query lines-of-therapy therapy=THERAPY\n"
     "nextline query seed-coverage --format csv",
 }
@@ -155,8 +158,9 @@ def _verify(options: argparse.Namespace, settings: Settings) -> int:
     opened = _current_build(settings)
     comparison = Comparison(opened.answerer, opened.reference)
     if options.patient:
-        document = json.loads(parse_request(_read(options.patient)).model_dump_json(by_alias=True, exclude_none=True))
-        records: Iterable[dict[str, Any]] = [document]
+        document = _read(options.patient)
+        parse_request(document)
+        records: Iterable[dict[str, Any]] = [json.loads(document)]
     else:
         generated = Patients(opened.knowledge, opened.answerer.engine.program).generate(options.seed)
         records = islice(generated, options.patients)
@@ -175,6 +179,38 @@ def _verify(options: argparse.Namespace, settings: Settings) -> int:
     for difference in tally.disagreement.differences:
         print(difference)
     return KNOWLEDGE
+
+
+def _bench(options: argparse.Namespace, settings: Settings) -> int:
+    opened = _current_build(settings)
+    answerer = opened.answerer
+    asked = benchmark.records(answerer, options.patients, options.seed)
+    _report("timing answers in process")
+    costs = benchmark.costs(answerer, asked)
+    rows = [
+        ["answer with explanations", f"{costs.answer * 1e3:.2f} ms", f"median of {costs.patients} patients"],
+        ["statuses only", f"{costs.statuses * 1e6:.0f} µs", "median of the same patients"],
+    ]
+    if options.reasoner:
+        seconds = benchmark.reasoner_seconds(answerer, opened.reference, asked[: options.reasoner], _report)
+        rows.append(["HermiT", f"{seconds:.2f} s", f"median of {options.reasoner} of them"])
+        rows.append(["HermiT : answer", f"{seconds / costs.answer:,.0f}", "how many times as long"])
+    _report("timing ontologies of other sizes")
+    first, *larger = benchmark.growth(opened.knowledge, (1, 3, 10), min(options.patients, 60), options.seed)
+    for size in larger:
+        statements = f"{size.statements / first.statements:.1f} times the statements"
+        rows.append([statements, f"{size.costs.answer / first.costs.answer:.2f}", "times as long for an answer"])
+        rows.append([statements, f"{size.costs.statuses / first.costs.statuses:.2f}", "times as long for the statuses"])
+    _report("timing the service over HTTP")
+    http = bench.measure(settings, [json.dumps(record).encode() for record in asked])
+    rows += [
+        ["HTTP, one worker", f"{http.answers:.0f}/s", f"answers of {http.body_bytes / 1000:.0f} kB, one connection"],
+        ["HTTP, no-op", f"{http.no_ops:.0f}/s", "bodies of the same sizes"],
+        ["answers : no-op", f"{http.ratio:.2f}", "median of the ratios of alternating rounds"],
+        ["memory of the server", f"{http.resident_mb:.0f} MB", "resident, after these requests"],
+    ]
+    _print(table(["what", "figure", "of"], rows, _width()))
+    return OK
 
 
 def _query(options: argparse.Namespace, settings: Settings) -> int:
@@ -365,6 +401,14 @@ def _parser() -> argparse.ArgumentParser:
     what_if_.add_argument("changes", metavar="CHANGES.json", help="the list of changes; - reads standard input")
     what_if_.add_argument("--json", action="store_true", help="print the comparison as JSON")
     add_build(what_if_)
+
+    bench_ = add("bench", _bench, "measure what answers cost, against HermiT, HTTP and the size of the ontology")
+    bench_.add_argument("--patients", type=int, default=200, metavar="N", help="invented patients (default: 200)")
+    bench_.add_argument("--seed", type=int, default=1, metavar="S", help="which patients to invent (default: 1)")
+    bench_.add_argument(
+        "--reasoner", type=int, default=5, metavar="K", help="patients to give to HermiT, seconds each (default: 5)"
+    )
+    add_build(bench_)
 
     query = add("query", _query, "run a canned query")
     query.add_argument("name", nargs="?", metavar="NAME", help="the name of the query")

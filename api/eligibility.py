@@ -9,6 +9,7 @@ from datetime import date
 from http import HTTPStatus
 from typing import Annotated, Any, TypeVar
 
+import orjson
 from fastapi import APIRouter, Path, Request
 from starlette.responses import JSONResponse, Response
 
@@ -42,7 +43,7 @@ async def eligibility(request: Request) -> Response:
     answer = services.answerer.answer(record, today=date.today(), explain_as_tree=as_tree)
     headers = {"Vary": "Accept"}
     if wanted == _JSON:
-        return JSONResponse(answer, headers=headers)
+        return Response(orjson.dumps(answer), media_type=_JSON, headers=headers)
     charset = "; charset=utf-8" if wanted.startswith("text/") else ""
     written = serialise_answer(answer, services.build.knowledge, ResultFormat(wanted))
     return Response(written, headers={"Content-Type": wanted + charset, **headers})

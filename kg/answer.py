@@ -113,7 +113,7 @@ class _Writer:
         self.current = frozenset(m.substance for m in self.facts.medications if m.days_since_last == 0)
         self.entries: dict[int, Row] = {}
         self.unfulfilled_entries: dict[int, Row] = {}
-        self.unmet_entries: dict[str, Row] = {}
+        self.scopes: dict[str, list[Row]] = {}
         self.waiting: dict[Missing, list[tuple[str, URIRef]]] = {}
         self.conditional: list[tuple[str, URIRef]] = []
         self.deciding_alone: dict[Missing, int] = {}
@@ -131,7 +131,7 @@ class _Writer:
             "guidelines": [self.catalogue.guideline(g) for g in self.guidelines],
             "options": options,
             "questions": self.questions(),
-            "steps": [self.step(g, str(s)) for g in self.guidelines for s in g.steps],
+            "steps": [self.step(s) for g in self.guidelines for s in self.engine.rules[g.code].steps],
             "ledger": [self.ledger(self.courses[position]) for position in sorted(self.courses)],
             "measurements": [self.phrases.measurement(m) for m in self.facts.measurements],
             "inputIssues": [{"kind": i.kind, "place": i.place, "message": i.message} for i in self.read.issues],
@@ -161,7 +161,7 @@ class _Writer:
             "strength": first.strength_rank if first else None,
             "majorCautions": (held & catalogue.severe).bit_count(),
         }
-        name = catalogue.therapies[therapy.iri]
+        name, plain = catalogue.therapies[therapy.iri], catalogue.plain
         row = {
             "therapy": name,
             "status": status.value,
@@ -172,8 +172,8 @@ class _Writer:
             "reserved": rank["reserved"],
             "judgedUnsuitable": judged,
             "rank": rank,
-            "because": [self.entry(p, therapy) for p in positions(held)],
-            "whyNot": self.why_not(guideline, therapy, standing, held),
+            "because": [plain[p] or self.entry(p, therapy) for p in positions(held)],
+            "whyNot": self.why_not(guideline, therapy, status, held),
             "unmetSteps": [] if standing.indicated else self.unmet_steps(key),
             "missing": self.missing(guideline, therapy, standing, marks) if status is Status.CONDITIONAL else [],
             "assumedAbsent": self.assumed(therapy, marks),
@@ -202,9 +202,6 @@ class _Writer:
 
     def entry(self, position: int, therapy: Therapy) -> Row:
         """A statement with the facts for which it holds."""
-        plain = self.catalogue.plain[position]
-        if plain is not None:
-            return plain
         if self.index.linked >> position & 1:
             return self.with_facts(position, self.link_facts(position, therapy))
         known = self.entries.get(position)
@@ -254,8 +251,8 @@ class _Writer:
 
     # -- why not
 
-    def why_not(self, guideline: Guideline, therapy: Therapy, standing: Standing, held: int) -> list[Row]:
-        status, sets = standing.status, self.engine.rules[guideline.code]
+    def why_not(self, guideline: Guideline, therapy: Therapy, status: Status, held: int) -> list[Row]:
+        sets = self.engine.rules[guideline.code]
         closing = {
             Status.CONTRAINDICATED: self.index.contraindicated,
             Status.RECOMMENDED_AGAINST: sets.recommended_against,
@@ -263,7 +260,8 @@ class _Writer:
             Status.IN_USE: sets.in_use,
         }.get(status)
         if closing is not None:
-            return [{"reason": status.value, **self.entry(p, therapy)} for p in positions(held & closing)]
+            rows = (self.catalogue.plain[p] or self.entry(p, therapy) for p in positions(held & closing))
+            return [{"reason": status.value, **row} for row in rows]
         if status is Status.ELIGIBLE:
             return []
         if status is Status.OUT_OF_SCOPE:
@@ -277,17 +275,14 @@ class _Writer:
 
     def out_of_scope(self, guideline: Guideline) -> list[Row]:
         """What the scope asks for, with the facts for which the patient does not meet it."""
-        key = f"scope {guideline.code}"
-        if key not in self.unmet_entries:
+        if guideline.code not in self.scopes:
             scope = self.engine.program.rules[guideline.code].scope
             facts = self.cite(self.documented.proof(scope, holds=False).facts)
-            rows = [
+            self.scopes[guideline.code] = [
                 {"reason": "out of the scope of the guideline", **self.phrases.statement(s), "facts": facts}
                 for s in self.knowledge.statements_below(guideline.scope)
             ]
-            self.unmet_entries[key] = {"rows": rows}
-        found: list[Row] = self.unmet_entries[key]["rows"]
-        return found
+        return self.scopes[guideline.code]
 
     def unfulfilled(self, position: int, status: Status) -> Row:
         """An indication with the facts for which it does not hold."""
@@ -305,50 +300,21 @@ class _Writer:
 
     def unmet_steps(self, key: tuple[str, URIRef]) -> list[Row]:
         """The steps that an indication of the therapy asks for and the patient has not taken, and what would take them."""
-        asked = self.catalogue.steps_asked[key]
-        return [self.unmet(step) for step in asked if self.is_patient(step) is not True]
+        steps, patient_is = self.catalogue.steps, self.evaluation.patient_is
+        asked = ((step, patient_is(step)) for step in self.catalogue.steps_asked[key])
+        return [steps[step].unmet[truth is False] for step, truth in asked if truth is not True]
 
-    def is_patient(self, name: str) -> bool | None:
-        return self.evaluation.patient_is(name)
-
-    def unmet(self, step: str) -> Row:
-        known = self.unmet_entries.get(step)
-        if known is None:
-            statements = self.knowledge.statements
-            branches = [statements[URIRef(b)] for b in self.catalogue.branches(step) if URIRef(b) in statements]
-            known = self.unmet_entries[step] = {
-                "step": step,
-                "label": self.phrases.label(step),
-                "known": self.is_patient(step) is False,
-                "metBy": [
-                    {k: self.phrases.statement(branch)[k] for k in ("statement", "label", "text")}
-                    for branch in branches
-                ],
-            }
-        return known
-
-    def step(self, guideline: Guideline, step: str) -> Row:
+    def step(self, step: str) -> Row:
         """A step of a guideline and how it was met."""
-        truth, how = self.is_patient(step), []
-        for branch in self.catalogue.branches(step):
-            statement = self.knowledge.statements.get(URIRef(branch))
-            if statement is not None and self.is_patient(branch) is True:
+        known, patient_is = self.catalogue.steps[step], self.evaluation.patient_is
+        truth = patient_is(step)
+        how = known.smaller if truth is True else []
+        for branch, statement in known.branches if truth is True else ():
+            if patient_is(branch) is True:
                 proof = self.documented.proof(("named", branch))
-                row = self.phrases.statement(statement) | {"facts": self.cite(proof.facts)}
-                how.append(row | ({"explanation": self.explanation(proof)} if self.tree else {}))
-        if truth is True and self.catalogue.is_sum(step):
-            smaller = self.catalogue.steps_in(
-                self.engine.program.classes[step], dict.fromkeys(map(str, guideline.steps))
-            )
-            how = [{"step": s, "label": self.phrases.label(s)} for s in smaller]
-        return {
-            "step": step,
-            "label": self.phrases.label(step),
-            "guideline": guideline.code,
-            "met": truth is True,
-            "unknown": truth is None,
-            "how": how,
-        }
+                row = statement | {"facts": self.cite(proof.facts)}
+                how = [*how, row | ({"explanation": self.explanation(proof)} if self.tree else {})]
+        return known.row | {"met": truth is True, "unknown": truth is None, "how": how}
 
     # -- what is missing
 
@@ -375,7 +341,7 @@ class _Writer:
                 row[1].append(position)
         if len(gathered) == 1:
             self.count_alone(next(iter(gathered)))
-        return [self.row(gap, tuple(gathered[gap][0]), gathered[gap][1]) for gap in sorted(gathered)]
+        return [self.row(gap, tuple(gathered[gap][0]), tuple(gathered[gap][1])) for gap in sorted(gathered)]
 
     def count_alone(self, gap: Missing) -> None:
         self.deciding_alone[gap] = self.deciding_alone.get(gap, 0) + 1
@@ -386,7 +352,7 @@ class _Writer:
             return self.policy.missing(self.catalogue.conditions[position])
         return self.catalogue.gaps(self.reading, self.facts.sex)[position]
 
-    def row(self, gap: Missing, decides: tuple[str, ...], waiting: list[int]) -> Row:
+    def row(self, gap: Missing, decides: tuple[str, ...], waiting: tuple[int, ...]) -> Row:
         if gap.course < 0:
             return self.catalogue.missing_row(gap, decides, waiting)
         named = self.phrases.missing(gap, self.courses[gap.course])

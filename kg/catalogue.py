@@ -38,6 +38,19 @@ class Placement:
     strength_rank: int
 
 
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A step of a guideline: its row, the ways to meet it with their statements, and the steps that it is made of.
+
+    `unmet` has the row that tells how to meet it, by whether it is known to be unmet.
+    """
+
+    row: Row
+    branches: tuple[tuple[str, Row], ...]
+    unmet: Mapping[bool, Row]
+    smaller: list[Row]
+
+
 class Catalogue:
     """The rows of answers that do not depend on the patient, in the words for one audience.
 
@@ -73,6 +86,12 @@ class Catalogue:
             (code, t.iri): self._placements(code, t) for code in knowledge.guidelines for t in knowledge.therapies
         }
         self.steps_asked = {key: self._steps_asked(key[0], placements) for key, placements in self.placements.items()}
+        self.steps = {
+            str(step): self._step(code, str(step))
+            for code, guideline in knowledge.guidelines.items()
+            for step in guideline.steps
+        }
+        self.missing_row = lru_cache(_REMEMBERED)(self._missing_row)
         self.missing_rows = lru_cache(_REMEMBERED)(self._missing_rows)
         self.silent_rows = lru_cache(_REMEMBERED)(self._silent_rows)
         self._gaps: dict[tuple[Reading, Sex], dict[int, frozenset[Missing]]] = {}
@@ -116,10 +135,20 @@ class Catalogue:
         """Whether a step only asks for other steps."""
         return bool(self.engine.program.classes[step][0] == "all")
 
-    def branches(self, step: str) -> list[str]:
-        """The ways in which a step can be met."""
-        expression = self.engine.program.classes[step]
-        return [e[1] for e in expression[1:] if e[0] == "named"] if expression[0] == "any" else []
+    def _step(self, code: str, step: str) -> Step:
+        expression, statements = self.engine.program.classes[step], self.engine.knowledge.statements
+        names = [e[1] for e in expression[1:] if e[0] == "named"] if expression[0] == "any" else []
+        stated = [(name, statements[URIRef(name)]) for name in names if URIRef(name) in statements]
+        branches = tuple((name, self.phrases.statement(statement)) for name, statement in stated)
+        met_by = [{k: row[k] for k in ("statement", "label", "text")} for _, row in branches]
+        smaller = self.steps_in(expression, self.engine.program.rules[code].steps) if self.is_sum(step) else []
+        row = {"step": step, "label": self.phrases.label(step)}
+        return Step(
+            row={**row, "guideline": code},
+            branches=branches,
+            unmet={known: {**row, "known": known, "metBy": met_by} for known in (True, False)},
+            smaller=[{"step": s, "label": self.phrases.label(s)} for s in smaller],
+        )
 
     # -- what nobody said anything about
 
@@ -140,9 +169,9 @@ class Catalogue:
         for position in positions(waiting):
             for gap in gaps[position]:
                 by_gap.setdefault(gap, []).append(position)
-        return tuple(self.missing_row(gap, ("contraindication",), by_gap[gap]) for gap in sorted(by_gap))
+        return tuple(self.missing_row(gap, ("contraindication",), tuple(by_gap[gap])) for gap in sorted(by_gap))
 
-    def missing_row(self, gap: Missing, decides: tuple[str, ...], waiting: list[int]) -> Row:
+    def _missing_row(self, gap: Missing, decides: tuple[str, ...], waiting: tuple[int, ...]) -> Row:
         """A missing fact with what it decides and the contraindications that wait for it."""
         classes = self.engine.index.classes
         return self.phrases.missing(gap) | {

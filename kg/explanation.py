@@ -121,13 +121,26 @@ class Explainer:
                 inner = self._prove(part, not holds, test, of)
                 return Proof(expression, holds, inner.facts, (inner,))
             case ("all", *parts) | ("any", *parts):
-                fitting = [p for p in parts if test(p)(self._case, *of) is holds]
-                proofs = [self._prove(p, holds, test, of) for p in fitting]
-                if (expression[0] == "all") is not holds:  # one is enough
-                    proofs = [_smallest(proofs)]
-                return Proof(expression, holds, frozenset().union(*(p.facts for p in proofs)), tuple(proofs))
+                if (expression[0] == "all") is holds:
+                    proofs = [self._prove(part, holds, test, of) for part in parts]
+                    return Proof(expression, holds, frozenset().union(*(p.facts for p in proofs)), tuple(proofs))
+                best = self._best(parts, holds, test, of)
+                return Proof(expression, holds, best.facts, (best,))
         leaf = (self._prove_patient, self._prove_course, self._prove_part)[len(of)]
         return leaf(expression, holds, *of)
+
+    def _best(self, parts: list[Expression], holds: bool, test: Callable[..., Any], of: tuple[Any, ...]) -> Proof:
+        """Of the parts each of which is enough, the proof of one that cites the fewest facts."""
+        best: Proof | None = None
+        for part in parts:
+            if test(part)(self._case, *of) is holds:
+                proof = self._prove(part, holds, test, of)
+                if best is None or len(proof.facts) < len(best.facts):
+                    best = proof
+                if len(best.facts) <= 1:
+                    break
+        assert best is not None, "the truth value of the whole is that of a part"
+        return best
 
     def _prove_patient(self, expression: Expression, holds: bool) -> Proof:
         case, facts = self._case, self._case.facts

@@ -124,20 +124,29 @@ class Logic:
         return test
 
     def _named(self, arity: int, name: str) -> Test:
-        """The test of a named class; what it finds of a patient or course is kept for the time of the case."""
+        """The test of a named class; what it finds of a patient, course or part is kept for the time of the case."""
         tests: list[Test] = []
 
-        def test(case: Case, *of: Any) -> Truth:
-            key = (name, *map(id, of)) if of else name
-            memo = case.memo
-            if key in memo:
-                return memo[key]
-            if not tests:
+        def found(case: Case, key: object, *of: Any) -> Truth:
+            if not tests:  # not before it is asked for: classes may be compiled in any order
                 tests.append(self._test(arity, self.classes[name]))
-            found = memo[key] = tests[0](case, *of)
-            return found
+            truth = case.memo[key] = tests[0](case, *of)
+            return truth
 
-        return test
+        def of_patient(case: Case) -> Truth:
+            memo = case.memo
+            return memo[name] if name in memo else found(case, name)
+
+        def of_course(case: Case, course: Course) -> Truth:
+            key, memo = (name, id(course)), case.memo
+            return memo[key] if key in memo else found(case, key, course)
+
+        def of_part(case: Case, course: Course, part: CoursePart) -> Truth:
+            key, memo = (name, id(part)), case.memo
+            return memo[key] if key in memo else found(case, key, course, part)
+
+        by_arity: tuple[Test, ...] = (of_patient, of_course, of_part)
+        return by_arity[arity - 1]
 
     def _make_patient(self, expression: Expression) -> PatientTest:
         match expression:
