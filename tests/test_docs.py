@@ -21,17 +21,23 @@ from rdflib import OWL, Graph, URIRef
 from api import cli
 from api.settings import Settings
 from kg import closure
+from kg.build_folder import Build
 from kg.checks import check_statements
+from kg.compiled import CompiledEngine
 from kg.errors import NextlineError
+from kg.explanation import FactKind
+from kg.expressions import _OPERATORS, walk
 from kg.guidelines import read_guidelines
 from kg.knowledge import Knowledge
 from kg.namespaces import NXL, local_name
+from kg.program import FILE_NAME as PROGRAM
 from kg.reading import read_record
 from kg.request import Outcome, PatientEntry, parse_request
 from kg.sources import Sources, load_sources, read_catalog, read_module
 from kg.therapies import read_therapies
 from kg.verdicts import Status
 from kg.vocabulary import Vocabulary
+from tests.conftest import Ask
 from tests.serving import ROOT, Running, running
 
 README = ROOT / "README.md"
@@ -243,6 +249,13 @@ def test_every_nextline_command_parses(command: str) -> None:
         parse(arguments)
 
 
+def test_every_command_is_in_the_table_of_the_readme() -> None:
+    known = set(re.findall(r"^    ([a-z-]+) ", cli._parser().format_help(), re.MULTILINE))
+    documented = {name for table in tables(README) for row in table for name in names(row[0])}
+    assert known
+    assert known <= {name.split()[1] for name in documented if name.startswith("nextline ")}
+
+
 @pytest.mark.parametrize("command", [c for c in nextline_commands() if re.match(r"nextline query [a-z]", c)])
 def test_every_query_command_has_an_answer(command: str, build_folder: Path) -> None:
     done = subprocess.run(
@@ -366,6 +379,8 @@ def test_the_code_systems_are_those_of_the_ontology(knowledge: Knowledge) -> Non
 
 def test_every_status_is_documented_in_the_order_of_the_table() -> None:
     assert {names(row[0])[0] for row in tables(DOCS / "answer.md")[0]} == {status.value for status in Status}
+    (listed,) = re.findall(r"in this order of status:\s(.+?);", prose(DOCS / "answer.md"), re.DOTALL)
+    assert names(listed) == [status.value for status in Status]
 
 
 def test_every_field_of_the_answer_is_documented(answer: dict[str, Any]) -> None:
@@ -380,9 +395,37 @@ def test_every_field_of_the_answer_is_documented(answer: dict[str, Any]) -> None
         *missing,
         *missing["fact"],
         *answer["knowledge"],
+        *option["rank"],
+        *answer["questions"][0],
+        *answer["questions"][0]["settles"],
+        *answer["steps"][0],
+        *answer["ledger"][0],
+        *(field for reason in option["because"] for fact in reason["facts"] for field in fact),
     }
     fields -= {"patient", "options"}  # the record's own id; the heading of the page
     assert fields <= documented
+
+
+def test_the_rank_is_documented_in_the_order_that_it_is_compared_in(answer: dict[str, Any]) -> None:
+    (rank,) = (t for t in tables(DOCS / "answer.md") if names(t[0][0]) == ["reserved"])
+    assert [names(row[0])[0] for row in rank] == list(answer["options"][0]["rank"])
+
+
+def test_every_kind_of_fact_and_of_input_issue_is_documented() -> None:
+    rows = [row for table in tables(DOCS / "answer.md") for row in table]
+    documented = {name for row in rows for name in names(row[0])}
+    assert {kind.value for kind in FactKind} <= documented
+    reading = (ROOT / "kg" / "reading.py").read_text(encoding="utf-8")
+    assert set(re.findall(r'self\.issue\(\s*"([a-z-]+)"', reading)) <= documented
+
+
+def test_a_step_that_is_unmet_and_a_measurement_are_documented(ask: Ask) -> None:
+    measured = {"code": "EstimatedGFR", "value": 20, "unit": "mL/min/{1.73_m2}", "date": "2026-01-01"}
+    patient = {"findings": [{"code": "PainfulDiabeticPolyneuropathy"}], "measurements": [measured]}
+    answer = ask({"asOf": "2026-02-02", "patient": patient})
+    unmet = next(step for option in answer["options"] for step in option["unmetSteps"])
+    documented = set(names(prose(DOCS / "answer.md")))
+    assert {*unmet, *answer["measurements"][0]} <= documented
 
 
 def test_every_kind_of_missing_fact_is_documented() -> None:
@@ -438,12 +481,31 @@ def test_the_examples_for_curators_keep_the_rules_and_make_an_option(sources: So
     assert any(s.concerns(added, knowledge.taxonomy) for s in knowledge.statements_below(guideline.indicated))
 
 
-def test_every_error_that_curators_are_told_about_exists() -> None:
+@pytest.mark.parametrize(("page", "heading"), [("curating.md", "error says"), ("compiled-engine.md", "refused")])
+def test_every_error_that_curators_are_told_about_exists(page: str, heading: str) -> None:
     sources = "".join(p.read_text(encoding="utf-8") for p in (ROOT / "kg").glob("*.py"))
-    for row in tables(DOCS / "curating.md")[-1]:
+    (table,) = re.findall(rf"^\| {heading} \|.*\n\|[-|]+\|\n((?:\|.*\|\n)+)", prose(DOCS / page), re.MULTILINE)
+    rows = [row.strip("|").split(" | ") for row in table.splitlines()]
+    assert all(names(row[0]) for row in rows)
+    for row in rows:
         for message in names(row[0]):
             for part in filter(None, (p.strip() for p in message.split("…"))):
                 assert part in sources, message
+
+
+def test_the_operators_are_those_of_the_program(engine: CompiledEngine) -> None:
+    documented = {name for row in tables(DOCS / "compiled-engine.md")[1] for name in names(row[0])}
+    assert documented == _OPERATORS
+    program = engine.program
+    conditions = [*program.classes.values(), *(option.patient for option in program.options.values())]
+    assert {inner[0] for condition in conditions for inner in walk(condition)} <= documented
+
+
+def test_the_file_of_the_program_is_as_documented(opened: Build) -> None:
+    document = json.loads((opened.folder / PROGRAM).read_text(encoding="utf-8"))
+    rows = tables(DOCS / "compiled-engine.md")[-1]
+    assert {names(row[0])[0] for row in rows} == set(document)
+    assert rows[0][1].startswith(f"{document['format']}; ")
 
 
 def test_the_terms_of_the_mapping_to_owl_exist(sources: Sources) -> None:
