@@ -164,7 +164,7 @@ def _verify(options: argparse.Namespace, settings: Settings) -> int:
     else:
         generated = Patients(opened.knowledge, opened.answerer.engine.program).generate(options.seed)
         records = islice(generated, options.patients)
-    tally = comparison.of_many(records, _report, least_certain=options.options)
+    tally = comparison.of_many(records, _report, least_certain=options.options, workers=settings.reasoner_workers)
     print(
         f"{tally.patients} patients, {tally.options} options compared: "
         f"{'no difference' if tally.disagreement is None else 'a difference'}."

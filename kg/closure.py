@@ -15,7 +15,7 @@ from kg.canonical import content_hash
 from kg.errors import NotWritable, StaleClosure
 from kg.namespaces import CLOSURE_IRI, NXL, local_name
 from kg.sources import Sources, read_module
-from kg.statements import branches, read_statements
+from kg.statements import branches, conjuncts, read_statements
 from kg.taxonomy import Taxonomy
 from kg.therapies import WholeClassTherapy, read_therapies, read_whole_class_therapies
 
@@ -94,11 +94,29 @@ def check(sources: Sources) -> None:
         raise StaleClosure(str(path), "the closure is not the one that the modules generate.", mend)
 
 
+def option_steps(graph: Graph, taxonomy: Taxonomy) -> frozenset[URIRef]:
+    """The branches of steps that hold through an option: the group impossible, judged unsuitable or unusable."""
+    return frozenset(
+        c
+        for c in _guideline_conditions(graph, taxonomy)
+        if any(graph.value(part, OWL.onProperty) == NXL.hasOption for part in conjuncts(graph, c))
+    )
+
+
+def undeciding_of_trials(graph: Graph, taxonomy: Taxonomy) -> frozenset[URIRef]:
+    """The defined classes that play no part in whether trials spend a step, close an option, or put it in use."""
+    statements = {c for c in taxonomy.below(NXL.TherapyOption) if (c, NXL.statement, None) in graph}
+    tops = (NXL.RecommendedAgainstOption, NXL.ExhaustedOption, NXL.InUseOption)
+    decided = {c for top in tops for c in taxonomy.below(top)}
+    return frozenset(statements - decided) | option_steps(graph, taxonomy) | _eligible_classes(graph)
+
+
 def undeciding_classes(graph: Graph, taxonomy: Taxonomy) -> frozenset[URIRef]:
-    """The defined classes that play no part in a contraindication: advice, and what rests on documentation alone."""
+    """The defined classes that play no part in a contraindication or an intolerance: advice, steps and trials."""
     options = {c for c in taxonomy.below(NXL.TherapyOption) if (c, NXL.statement, None) in graph}
+    trials = taxonomy.below(NXL.TherapyCourse) | taxonomy.below(NXL.TherapeuticallyDosedPart)
     decided = taxonomy.below(NXL.ContraindicatedOption)
-    return frozenset((options - decided) | _guideline_conditions(graph, taxonomy)) - _eligible_classes(graph)
+    return (frozenset(options) - decided) | _guideline_conditions(graph, taxonomy) | trials
 
 
 def _eligible_classes(graph: Graph) -> frozenset[URIRef]:
@@ -130,8 +148,13 @@ def _lines(terms: Iterable[str]) -> str:
     return "\n".join(f"    {term}" for term in terms)
 
 
+def intolerance_of(substance: URIRef) -> URIRef:
+    """The class of options whose substance the patient did not tolerate."""
+    return NXL[f"{local_name(substance)}NotToleratedOption"]
+
+
 def _intolerance_name(substance: URIRef) -> str:
-    return f"nxl:{local_name(substance)}NotToleratedOption"
+    return _name(intolerance_of(substance))
 
 
 def _member_substances(helpers: Iterable[WholeClassTherapy]) -> list[URIRef]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from itertools import product
 
@@ -11,16 +11,23 @@ from rdflib.collection import Collection
 from rdflib.term import Node
 
 from kg.abox import PatientAxioms, Reading, patient_axioms
-from kg.closure import entailing_axioms, refuting_axioms, undeciding_classes
+from kg.closure import (
+    entailing_axioms,
+    intolerance_of,
+    option_steps,
+    refuting_axioms,
+    undeciding_classes,
+    undeciding_of_trials,
+)
 from kg.errors import ContradictoryRecord
 from kg.facts import PatientFacts, Policy
 from kg.guidelines import Guideline
 from kg.knowledge import Knowledge
 from kg.namespaces import NXL
 from kg.reasoner import Inference, reason
-from kg.statements import Statement, patient_conditions
+from kg.statements import Statement, conjuncts, patient_conditions
 from kg.taxonomy import Taxonomy
-from kg.therapies import Therapy
+from kg.therapies import Therapy, WholeClassTherapy
 from kg.verdicts import Standing, Truth
 
 ENGINE_NAME = "reference (HermiT)"
@@ -48,7 +55,7 @@ class ReferenceEngine:
     def __init__(self, knowledge: Knowledge, closure: Graph, *, deadline_seconds: float = 120) -> None:
         """`knowledge` holds the authored modules and their classified hierarchy, `closure` the generated module.
 
-        Each of the up to four reasoner calls of an evaluation has the deadline.
+        Each of the up to five reasoner calls of an evaluation has the deadline.
         """
         self.knowledge = knowledge
         self.deadline_seconds = deadline_seconds
@@ -57,7 +64,10 @@ class ReferenceEngine:
         self._entailing = undecided + entailing_axioms(graph, taxonomy)
         self._forbidding = _without_definitions(undecided, undeciding_classes(graph, taxonomy)) + closure
         self._forbidding.remove((NXL.Patient, RDFS.subClassOf, None))
-        self._refuting = undecided + closure + refuting_axioms(graph, taxonomy)
+        refuting = undecided + closure + refuting_axioms(graph, taxonomy)
+        self._option_steps = {step: self._group(step) for step in option_steps(graph, taxonomy)}
+        self._trials = _without_definitions(refuting, undeciding_of_trials(graph, taxonomy))
+        self._trials.remove((NXL.Patient, RDFS.subClassOf, None))
 
     def evaluate(
         self,
@@ -151,6 +161,57 @@ class ReferenceEngine:
                 found.setdefault(URIRef(subject), set()).update(hierarchy.above(URIRef(target)))
         return _Defaulting({subject: frozenset(classes) for subject, classes in found.items()})
 
+    def _group(self, step: URIRef) -> tuple[WholeClassTherapy, frozenset[URIRef]]:
+        """The whole-class therapy that a branch of a step asks about, and the kinds of option that have to apply to it."""
+        graph = self.knowledge.graph
+        fillers = (
+            graph.value(part, OWL.someValuesFrom)
+            for part in conjuncts(graph, step)
+            if graph.value(part, OWL.onProperty) == NXL.hasOption
+        )
+        heads = (head for f in fillers for head in graph.objects(f, OWL.intersectionOf))
+        named = {URIRef(str(member)) for head in heads for member in graph.items(head)}
+        helper = next(h for h in self.knowledge.whole_class_therapies if h.iri in named)
+        return helper, frozenset(named - {helper.iri, NXL.TherapyOption})
+
+    def _excluded_groups(self, facts: PatientFacts, entailed: frozenset[URIRef]) -> frozenset[URIRef]:
+        """The branches of steps that certainly do not hold of a group as a whole: some member of it is certainly usable.
+
+        The reasoner tells which contraindications and intolerances of the members are excluded by what is documented.
+        """
+        groups = {step: group for step, group in self._option_steps.items() if step not in entailed}
+        members = {m for helper, _ in groups.values() for m in helper.members}
+        probes = _Probes(self._entailing)
+        for statement in {s.iri: s for m in members for s in self.knowledge.contraindications_of(m)}.values():
+            probes.patient(statement.patient_key, patient_conditions(self._entailing, statement.iri))
+        for substance in {used for m in members for used in m.uses}:
+            probes.patient(str(substance), patient_conditions(self._entailing, intolerance_of(substance)))
+        documented = patient_axioms(
+            self.knowledge, replace(self._within_window(facts), judgements=()), Reading.DOCUMENTED, ()
+        )
+        types = self._types(self._reason(self._forbidding + documented.graph + probes.graph))[documented.patient]
+        excluded = {key for key, probe in probes.patient_probes.items() if probe in types}
+        spared: dict[URIRef, Callable[[Therapy], bool]] = {
+            NXL.ContraindicatedOption: lambda m: all(
+                s.patient_key in excluded for s in self.knowledge.contraindications_of(m)
+            ),
+            NXL.JudgedUnsuitableOption: lambda m: (
+                not any(
+                    self.knowledge.interventions.is_a(used, j.intervention) for used in m.uses for j in facts.judgements
+                )
+            ),
+            NXL.SubstanceNotToleratedOption: lambda m: all(str(used) in excluded for used in m.uses),
+        }
+        return frozenset(
+            step
+            for step, (helper, kinds) in groups.items()
+            if any(
+                all(spared[part](member) for part in (spared if kind == NXL.UnusableOption else (kind,)))
+                for member in helper.members
+                for kind in kinds
+            )
+        )
+
     def _refute(
         self,
         facts: PatientFacts,
@@ -162,7 +223,9 @@ class ReferenceEngine:
     ) -> _Refuted:
         """Ask the reasoner which of the conditions that are not entailed are excluded.
 
-        Only the options of `linked` therapies can be closed by a course; the others need no asking.
+        What holds of a group as a whole is asked first, and stated when trials are asked about: both at once would have
+        the reasoner try every member of every group with every reading of every course. What stays open of a group is
+        left open. Only the options of `linked` therapies can be closed by a course; the others need no asking.
         """
         probes = _Probes(self.knowledge.graph)
         for guideline in guidelines:
@@ -175,7 +238,11 @@ class ReferenceEngine:
                 probes.option(kind)
         tried = tuple(t for t in therapies if t.iri in linked)
         documented = patient_axioms(self.knowledge, self._within_window(facts), Reading.DOCUMENTED, tried)
-        found = self._types(self._reason(self._refuting + documented.graph + probes.graph))
+        for step in self._option_steps.keys() & types[entailed.patient]:
+            documented.graph.add((documented.patient, RDF.type, step))
+        for step in self._excluded_groups(facts, types[entailed.patient]):
+            documented.graph.add((documented.patient, RDF.type, _complement(documented.graph, step)))
+        found = self._types(self._reason(self._trials + documented.graph + probes.graph))
         patient = {key for key, probe in probes.patient_probes.items() if probe in found[documented.patient]}
         options = {
             (kind, t.iri)
@@ -267,6 +334,13 @@ class _Probes:
         for predicate, value in self._source.predicate_objects(node):
             self.graph.add((copy, predicate, self._copy(value)))
         return copy
+
+
+def _complement(graph: Graph, of: URIRef) -> BNode:
+    node = BNode()
+    graph.add((node, RDF.type, OWL.Class))
+    graph.add((node, OWL.complementOf, of))
+    return node
 
 
 def _truth(entailed: bool, refuted: bool) -> Truth:

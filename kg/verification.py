@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
 from itertools import product
@@ -148,30 +149,39 @@ class Comparison:
         return verify(engine, self._reference, facts, policy, guidelines, asked)
 
     def of_many(
-        self, records: Iterable[Record], report: Callable[[str], None], *, least_certain: int | None = None
+        self,
+        records: Iterable[Record],
+        report: Callable[[str], None],
+        *,
+        least_certain: int | None = None,
+        workers: int = 1,
     ) -> Tally:
         """Compare request after request until two answers differ; that record is made smaller before it is returned.
 
-        Reports after each patient.
+        `workers` patients are given to HermiT at a time, a processor core each. Reports after each patient.
         """
         patients = options = contradictory = undecided = 0
-        for number, record in enumerate(records, 1):
-            try:
-                found = self.of(record, least_certain=least_certain)
-            except ContradictoryRecord:
-                contradictory += 1
-                continue
-            except ReasonerTimeout:
-                undecided += 1
-                report(f"patient {number}: HermiT gave no answer in time")
-                continue
-            patients += 1
-            options += found.options
-            report(f"patient {number}: {found.options} options compared, {options} in all")
-            if found.differences:
-                report("the engines differ; making the record smaller")
-                smaller = self._smaller(record, report)
-                return Tally(patients, options, contradictory, undecided, smaller)
+        chosen = list(records)
+        with ThreadPoolExecutor(workers) as pool:
+            under_way = [pool.submit(self.of, record, least_certain=least_certain) for record in chosen]
+            for number, (record, comparison) in enumerate(zip(chosen, under_way, strict=True), 1):
+                try:
+                    found = comparison.result()
+                except ContradictoryRecord:
+                    contradictory += 1
+                    continue
+                except ReasonerTimeout:
+                    undecided += 1
+                    report(f"patient {number} of {len(chosen)}: HermiT gave no answer in time")
+                    continue
+                patients += 1
+                options += found.options
+                report(f"patient {number} of {len(chosen)}: {found.options} options compared, {options} in all")
+                if found.differences:
+                    pool.shutdown(wait=False, cancel_futures=True)
+                    report("the engines differ; making the record smaller")
+                    smaller = self._smaller(record, report)
+                    return Tally(patients, options, contradictory, undecided, smaller)
         return Tally(patients, options, contradictory, undecided, None)
 
     def _smaller(self, record: Record, report: Callable[[str], None]) -> Disagreement:

@@ -13,6 +13,7 @@ from rdflib import OWL, RDFS, XSD, BNode, Graph, Literal, URIRef
 
 from kg import closure
 from kg.answer import Answerer
+from kg.build_folder import open_build
 from kg.errors import ContradictoryRecord
 from kg.knowledge import Knowledge
 from kg.namespaces import NXL, ROOT_IRI, local_name
@@ -27,13 +28,14 @@ SEED = 20
 IN_GATE = 40
 
 
-def test_the_engines_agree_on_invented_patients(answerer: Answerer, reference: ReferenceEngine) -> None:
+def test_the_engines_agree_on_invented_patients(answerer: Answerer, build_folder: Path) -> None:
     """On the three options of each that are most open; `nextline verify` compares every option of as many as wanted."""
     generated = Patients(answerer.knowledge, answerer.engine.program).generate(SEED)
+    hasty = open_build(build_folder, deadline_seconds=30).reference  # what takes longer is left to the command
     told: list[str] = []
-    tally = Comparison(answerer, reference).of_many(islice(generated, IN_GATE), told.append, least_certain=3)
+    tally = Comparison(answerer, hasty).of_many(islice(generated, IN_GATE), told.append, least_certain=3, workers=2)
     assert tally.disagreement is None, tally.disagreement
-    assert tally.patients >= IN_GATE * 0.8, told
+    assert tally.patients >= IN_GATE * 0.75, told
     assert tally.options >= 3 * tally.patients
 
 
