@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from dataclasses import dataclass, replace
 
 from starlette.requests import Request
@@ -27,10 +28,11 @@ class Services:
     @classmethod
     def open(cls, build: Build, settings: Settings) -> Services:
         """Load the graphs and the program of `build` into memory. Raises BuildNotFound if one cannot be read."""
+        store = KnowledgeStore.load(build.graph_files)
         return cls(
             build=build,
-            answerer=build.answerer,
-            store=KnowledgeStore.load(build.graph_files),
+            answerer=_settled(build),
+            store=store,
             settings=settings,
             reasoner=Lane("eligibility", workers=settings.reasoner_workers, waiting=settings.reasoner_waiting),
             queries=Lane("sparql", workers=settings.query_workers, waiting=settings.query_waiting),
@@ -38,12 +40,21 @@ class Services:
 
     def with_build(self, build: Build) -> Services:
         """The same settings and lanes over another build, loaded here. Raises BuildNotFound."""
-        return replace(self, build=build, answerer=build.answerer, store=KnowledgeStore.load(build.graph_files))
+        store = KnowledgeStore.load(build.graph_files)
+        return replace(self, build=build, answerer=_settled(build), store=store)
 
     @property
     def query_limits(self) -> QueryLimits:
         """The limits for one query."""
         return QueryLimits(result_bytes=self.settings.query_result_bytes, seconds=self.settings.query_seconds)
+
+
+def _settled(build: Build) -> Answerer:
+    """The answerer of a build, out of reach of the garbage collector: it lives as long as it serves, and is large."""
+    answerer = build.answerer
+    gc.collect()
+    gc.freeze()
+    return answerer
 
 
 def services_of(request: Request) -> Services:

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from datetime import date
+from functools import cached_property
 from typing import Any
 
 from rdflib import URIRef
@@ -106,7 +107,6 @@ class _Writer:
         self.phrases = self.catalogue.phrases
         self.documented = Explainer(self.engine.logic, evaluation.documented, answerer.whole)
         self.policy = Explainer(self.engine.logic, evaluation.policy, answerer.whole)
-        self.undecided = Explainer(self.engine.logic, evaluation.undecided, answerer.whole)
         self.reading = evaluation.policy.reading
         self.touched = self.index.touched(self.facts) & self.index.contraindicated
         self.courses = {c.source_index: c for c in self.facts.courses}
@@ -401,6 +401,10 @@ class _Writer:
         terms, rows = self.catalogue.silent_rows(self.facts.sex, forbidding & ~self.touched)
         more = frozenset(t for p in positions(forbidding & self.touched) for t in self.silent_terms(p)) - terms
         return list(self.catalogue.assumed_rows(terms | more) if more else rows)
+
+    @cached_property
+    def undecided(self) -> Explainer:
+        return Explainer(self.engine.logic, self.evaluation.undecided, self.answerer.whole)
 
     def silent_terms(self, position: int) -> frozenset[str]:
         """The terms of a contraindication that would be unreported if silence were not read as absence."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from copy import copy
 from decimal import Decimal
 from typing import Any
 
@@ -74,17 +73,26 @@ class Case:
 
     def with_classes(self, classes: Iterable[str]) -> Case:
         """The same patient, taken to belong to some named classes."""
-        case = copy(self)
-        case.memo = dict.fromkeys(classes, True)
-        case.pinned = []
+        case = self._copied()
+        case.memo.update(dict.fromkeys(classes, True))
+        case.contraindications = self.contraindications
         return case
 
     def of_reading(self, reading: Reading) -> Case:
         """The same patient with silence read in another way."""
-        case = copy(self)
+        case = self._copied()
         case.reading = reading
         case.is_closed = reading is not Reading.OPEN or self.facts.medications_complete
         case.kept = self.hierarchy.never_assumed_absent if reading is Reading.ASSUMED else _EMPTY
+        return case
+
+    def _copied(self) -> Case:
+        """The same facts with nothing found of them yet; written out, since this is done for every patient."""
+        case = object.__new__(Case)
+        case.hierarchy, case.facts, case.reading = self.hierarchy, self.facts, self.reading
+        case.is_closed, case.kept = self.is_closed, self.kept
+        case.held, case.open, case.denied = self.held, self.open, self.denied
+        case.courses_of, case.parts_of, case.vague = self.courses_of, self.parts_of, self.vague
         case.memo, case.pinned, case.contraindications = {}, [], None
         return case
 
