@@ -124,7 +124,7 @@ def _enlarge(graph: Graph, knowledge: Knowledge, factor: int) -> None:
     used = sorted({u for t in knowledge.therapies for u in t.uses})
     for number in range((factor - 1) * len(knowledge.statements)):
         finding, statement = NXL[f"InventedFinding{number}"], NXL[f"InventedContraindication{number}"]
-        for term, parent in ((finding, NXL.Comorbidity), (statement, NXL.ContraindicatedOption)):
+        for term, parent in ((finding, NXL.Finding), (statement, NXL.ContraindicatedOption)):
             graph.add((term, RDF.type, OWL.Class))
             graph.add((term, RDFS.subClassOf, parent))
             graph.add((term, RDFS.label, Literal(f"invented {number}", lang="en")))

@@ -39,7 +39,9 @@ class Patients:
         doses = {float(b) for e in asked if e[0] == "number" and e[1] == str(NXL.dailyDoseMg) for b in e[2][::2] if b}
         self._doses = sorted({d * share for d in doses for share in (0.5, 1)})
         self._bounds = {
-            quantity: [float(b) for e in asked if e[0] == "quantity" and e[1] == str(quantity) for b in e[2][::2] if b]
+            quantity: sorted(
+                float(b) for e in asked if e[0] == "quantity" and e[1] == str(quantity) for b in e[2][::2] if b
+            )
             for quantity in (*knowledge.quantities, NXL.ageInYears)
         }
         self._windows = sorted({int(b) for e in asked if e[0] == "takes" for b in e[2][::2] if b})
