@@ -46,6 +46,24 @@ class ReferenceEvaluation:
     patient_types: frozenset[URIRef]
     course_types: tuple[frozenset[URIRef], ...]
 
+    def with_types(
+        self, therapy: URIRef, classes: frozenset[URIRef], guidelines: Iterable[Guideline]
+    ) -> ReferenceEvaluation:
+        """The same with further classes that were entailed for the option of a therapy, those above them included."""
+        standings = dict(self.standings)
+        for guideline in guidelines:
+            held = {
+                "indicated": guideline.indicated,
+                "recommended_against": guideline.recommended_against,
+                "contraindicated": NXL.ContraindicatedOption,
+                "exhausted": guideline.exhausted,
+                "in_use": guideline.in_use,
+            }
+            found = {name: True for name, kind in held.items() if kind in classes}
+            standings[guideline.code, therapy] = standings[guideline.code, therapy]._replace(**found)
+        types = {**self.option_types, therapy: self.option_types[therapy] | classes}
+        return replace(self, standings=standings, option_types=types)
+
 
 class ReferenceEngine:
     """Evaluates patients against an ontology; every evaluation takes several seconds on one processor core."""
@@ -109,6 +127,18 @@ class ReferenceEngine:
             patient_types,
             tuple(types[c] for c in documented.courses),
         )
+
+    def entails(self, facts: PatientFacts, therapy: Therapy, option_class: URIRef) -> bool:
+        """Whether the option of a therapy certainly belongs to a class: the contrary has no model.
+
+        HermiT's list of the types of an individual is not complete: it was seen to leave out that an option repeats an
+        unsuccessful course, beside that very type of the course. Whether axioms have a model it answers reliably.
+        """
+        documented = patient_axioms(self.knowledge, facts, Reading.DOCUMENTED, (therapy,), closed=False)
+        contrary = Graph()
+        contrary.add((documented.options[therapy.iri], RDF.type, _complement(contrary, option_class)))
+        axioms = self._entailing + documented.graph + contrary
+        return not reason(axioms, deadline_seconds=self.deadline_seconds).consistent
 
     def _reached(
         self, documented: PatientAxioms, guidelines: tuple[Guideline, ...], types: Mapping[URIRef, frozenset[URIRef]]

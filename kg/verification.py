@@ -66,15 +66,21 @@ def verify(
     ours = compiled.evaluate(facts, policy, chosen)
     theirs = reference.evaluate(facts, policy, chosen, asked)
     differences: list[Difference] = []
+    for therapy in asked:
+        # What the reasoner did not list it is asked again, in the form that it answers reliably.
+        unlisted = (ours.held(therapy) & knowledge.statements.keys()) - theirs.option_types[therapy.iri]
+        entailed = {c for s in unlisted if reference.entails(facts, therapy, s) for c in knowledge.taxonomy.above(s)}
+        if entailed:
+            theirs = theirs.with_types(therapy.iri, frozenset(entailed), chosen)
     for guideline, therapy in product(chosen, asked):
         one, other = ours.standings[guideline.code, therapy.iri], theirs.standings[guideline.code, therapy.iri]
         name = local_name(therapy.iri)
         differences += [Difference(guideline.code, name, *aspect) for aspect in _different(one, other)]
     for therapy in asked:
         held = ours.held(therapy) & knowledge.statements.keys()
-        entailed = theirs.option_types[therapy.iri] & knowledge.statements.keys()
-        if held != entailed:
-            names = (_names(held - entailed), _names(entailed - held))
+        listed = theirs.option_types[therapy.iri] & knowledge.statements.keys()
+        if held != listed:
+            names = (_names(held - listed), _names(listed - held))
             differences.append(Difference("all", local_name(therapy.iri), "statements", *names))
     for guideline in chosen:
         for step in guideline.steps:
