@@ -180,7 +180,7 @@ class _Writer:
         if self.reading is Reading.OPEN:
             return frozenset()
         kept = self.knowledge.never_assumed_absent if self.reading is Reading.ASSUMED else frozenset()
-        return self.knowledge.deniable_findings((*self.facts.present, *self.facts.possible), kept)
+        return self.knowledge.deniable_findings((*self.facts.present, *self.facts.possible), kept, self.facts.absent)
 
     def state_measurements(self) -> None:
         reported = {m.quantity for m in self.facts.measurements}

@@ -117,6 +117,7 @@ class _Writer:
         self.waiting: dict[Missing, list[tuple[str, URIRef]]] = {}
         self.conditional: list[tuple[str, URIRef]] = []
         self.deciding_alone: dict[Missing, int] = {}
+        self.opening_alone: dict[Missing, int] = {}
 
     def answer(self) -> dict[str, Any]:
         ranked = [self.option(g, t) for g in self.guidelines for t in self.knowledge.therapies]
@@ -232,9 +233,11 @@ class _Writer:
             found |= min(proofs, key=lambda p: len(p.facts)).facts
         for condition in option.shares:
             part_test = logic.part(condition)
-            shared = (pair for used in therapy.uses for pair in case.parts_of.get(used, ()))
-            course = next(course for course, part in shared if part_test(case, course, part) is True)
-            found.add(Fact(FactKind.COURSE, "", course.source_index))
+            shared = [pair for used in therapy.uses for pair in case.parts_of.get(used, ())]
+            # Certain of a part, or of one of several, whichever it was.
+            certain = [course for course, part in shared if part_test(case, course, part) is True]
+            blamed = [course for course, _ in shared if course.some_part_was_not_tolerated]
+            found.add(Fact(FactKind.COURSE, "", (certain or blamed)[0].source_index))
         return frozenset(found) | self.documented.proof(option.patient).facts
 
     def cite(self, facts: Iterable[Fact]) -> list[Row]:
@@ -276,10 +279,12 @@ class _Writer:
     def out_of_scope(self, guideline: Guideline) -> list[Row]:
         """What the scope asks for, with the facts for which the patient does not meet it."""
         if guideline.code not in self.scopes:
-            scope = self.engine.program.rules[guideline.code].scope
-            facts = self.cite(self.documented.proof(scope, holds=False).facts)
             self.scopes[guideline.code] = [
-                {"reason": "out of the scope of the guideline", **self.phrases.statement(s), "facts": facts}
+                {
+                    "reason": "out of the scope of the guideline",
+                    **self.phrases.statement(s),
+                    "facts": self.cite(self.documented.proof(("named", str(s.iri)), holds=False).facts),
+                }
                 for s in self.knowledge.statements_below(guideline.scope)
             ]
         return self.scopes[guideline.code]
@@ -327,7 +332,7 @@ class _Writer:
         if not others and not waiting & self.touched:
             rows = list(self.catalogue.missing_rows(self.reading, self.facts.sex, waiting))
             if len(rows) == 1:
-                self.count_alone(next(iter(self.gaps_at(next(positions(waiting))))))
+                self.count_alone(next(iter(self.gaps_at(next(positions(waiting))))), ("contraindication",))
             return rows
         gathered: dict[Missing, tuple[dict[str, None], list[int]]] = {}
         for decides, gaps in others.items():
@@ -340,11 +345,14 @@ class _Writer:
                 row[0]["contraindication"] = None
                 row[1].append(position)
         if len(gathered) == 1:
-            self.count_alone(next(iter(gathered)))
+            self.count_alone(next(iter(gathered)), gathered[next(iter(gathered))][0])
         return [self.row(gap, tuple(gathered[gap][0]), tuple(gathered[gap][1])) for gap in sorted(gathered)]
 
-    def count_alone(self, gap: Missing) -> None:
+    def count_alone(self, gap: Missing, decides: Iterable[str]) -> None:
+        """A fact that alone is missing of an option settles it by either answer; a contraindication is counted elsewhere."""
         self.deciding_alone[gap] = self.deciding_alone.get(gap, 0) + 1
+        if list(decides) != ["contraindication"]:
+            self.opening_alone[gap] = self.opening_alone.get(gap, 0) + 1
 
     def gaps_at(self, position: int) -> frozenset[Missing]:
         """What is missing of a contraindication."""
@@ -425,14 +433,16 @@ class _Writer:
                     by_position.setdefault(position, []).append(key)
         for position, keys in by_position.items():
             gaps = self.gaps_at(position)
+            enough = self.catalogue.enough[position]
             for gap in gaps:
                 asked.setdefault(gap, set()).update(keys)
-            if len(gaps) == 1:  # the answer yes is enough for the contraindication
-                closing.setdefault(next(iter(gaps)), set()).update(keys)
+                if len(gaps) == 1 or gap.term in enough:  # the answer yes is enough for the contraindication
+                    closing.setdefault(gap, set()).update(keys)
         rows = []
         for gap, who in asked.items():
             course = self.courses.get(gap.course)
-            if_present, if_absent = len(closing.get(gap, ())), self.deciding_alone.get(gap, 0)
+            if_present = len(closing.get(gap, ())) + self.opening_alone.get(gap, 0)
+            if_absent = self.deciding_alone.get(gap, 0)
             order = (-max(if_present, if_absent), -len(who), gap)
             settles = {"ifPresent": if_present, "ifAbsent": if_absent}
             row = {"question": self.phrases.question(gap, course), **self.phrases.missing(gap, course)}

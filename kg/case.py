@@ -51,9 +51,9 @@ class Case:
         self.is_closed = reading is not Reading.OPEN or facts.medications_complete
         present = [hierarchy.finding(f) for f in facts.present]
         self.held = _EMPTY.union(*(f.above for f in present))
-        possible = [hierarchy.finding(f) for f in facts.possible]
-        self.open = _EMPTY.union(*(f.around for f in present), *(f.around for f in possible)) - self.held
         self.denied = _EMPTY.union(*(hierarchy.finding(f).below for f in facts.absent))
+        reported = (*present, *(hierarchy.finding(f) for f in facts.possible))
+        self.open = _EMPTY.union(*(hierarchy.left_open(f, self.denied) for f in reported)) - self.held
         sex = SEX_CLASS.get(facts.sex)
         if sex is not None:
             self.denied |= hierarchy.denied_by(sex)

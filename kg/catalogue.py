@@ -73,6 +73,7 @@ class Catalogue:
             severe = knowledge.individual_code(statement.severity) in _SEVERE
             self.severe |= (warns and severe) << position
         self.conditions = [engine.program.options[iri].patient for iri in index.classes]
+        self.enough = [self._enough(condition) for condition in self.conditions]
         unconditional = [self.conditions[p] == EVERYTHING and not index.linked & (1 << p) for p in range(len(known))]
         self.plain: list[Row | None] = [
             row | {"facts": []} if row is not None and always else None
@@ -95,6 +96,17 @@ class Catalogue:
         self.missing_rows = lru_cache(_REMEMBERED)(self._missing_rows)
         self.silent_rows = lru_cache(_REMEMBERED)(self._silent_rows)
         self._gaps: dict[tuple[Reading, Sex], dict[int, frozenset[Missing]]] = {}
+
+    def _enough(self, condition: Expression) -> frozenset[str]:
+        """The findings each of which alone is enough for a condition."""
+        match condition:
+            case ("any", *parts):
+                return frozenset[str]().union(*(self._enough(part) for part in parts))
+            case ("named", name):
+                return self._enough(self.engine.program.classes[name])
+            case ("finding", term):
+                return frozenset({term})
+        return frozenset()
 
     # -- placements and steps
 

@@ -16,7 +16,7 @@ from kg.guidelines import Guideline
 from kg.hierarchy import Hierarchy
 from kg.index import OptionIndex, positions
 from kg.knowledge import Knowledge
-from kg.logic import Logic, PatientTest, kleene_and, kleene_or
+from kg.logic import Logic, PatientTest, kleene_and, kleene_or, whichever
 from kg.namespaces import NXL
 from kg.program import Program
 from kg.therapies import Therapy
@@ -146,6 +146,7 @@ class CompiledEngine:
                 truths.append(kleene_or([test(case, course) for course in repeated] + [None] * vague))
             for part_test in self._shares[position]:
                 found = [part_test(case, course, part) for course, part in shared]
+                found += [whichever(case, course, part_test) for course in _all_blamed(shared)]
                 truths.append(kleene_or(found + [None] * unclear))
             truth = kleene_and(truths)
             if truth is True:
@@ -224,6 +225,12 @@ class CompiledEngine:
         if any(self.may_share(part, therapy) for course in case.vague for part in course.parts):
             truths.append(None)
         return kleene_or(truths)
+
+
+def _all_blamed(shared: list[tuple[Course, CoursePart]]) -> list[Course]:
+    """The courses of which some part was not tolerated, nobody knows which, and every part is shared."""
+    courses = {id(c): c for c, _ in shared if c.some_part_was_not_tolerated}
+    return [c for key, c in courses.items() if sum(id(of) == key for of, _ in shared) == len(c.parts)]
 
 
 class CompiledEvaluation:

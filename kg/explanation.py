@@ -284,7 +284,7 @@ class Explainer:
         if any(term in f.below for f in reported):
             return frozenset({Missing(Gap.UNSPECIFIED, term)})
         # Only something narrower than both is open: failed back surgery, and whether its pain is neuropathic.
-        below = hierarchy.finding(term).below
+        below = hierarchy.finding(term).below - case.denied
         shared = {s for f in reported for s in below & f.below}
         top = [s for s in shared if not (hierarchy.finding(s).above - {s}) & shared]
         return frozenset(Missing(Gap.UNSPECIFIED, s) for s in top)

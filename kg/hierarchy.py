@@ -53,6 +53,12 @@ class Hierarchy:
             self._findings[term] = known
         return known
 
+    def left_open(self, finding: Surroundings, denied: frozenset[str]) -> frozenset[str]:
+        """What a finding leaves open: everything above something below it that is not denied."""
+        if denied.isdisjoint(finding.below):
+            return finding.around
+        return frozenset[str]().union(*(self.finding(n).above for n in finding.below - denied))
+
     def denied_by(self, patient_class: str) -> frozenset[str]:
         """The findings that patients of a class never have."""
         return self._denied.get(patient_class, frozenset())

@@ -129,14 +129,17 @@ class Knowledge:
         flagged = self.graph.subjects(NXL.neverAssumedAbsent, Literal(True))
         return frozenset(c for f in flagged for c in self.taxonomy.below(URIRef(str(f))))
 
-    def deniable_findings(self, present: Iterable[URIRef], kept: frozenset[URIRef]) -> frozenset[URIRef]:
+    def deniable_findings(
+        self, present: Iterable[URIRef], kept: frozenset[URIRef], absent: Iterable[URIRef] = ()
+    ) -> frozenset[URIRef]:
         """The most general findings that are neither reported nor unspecified, and that deny nothing in `kept`.
 
-        A finding above a reported one is implied by it; one below a reported one is unspecified.
+        A finding above a reported one is implied by it; one below a reported one is unspecified, unless it is absent.
         """
         reported = tuple(present)
         implied = frozenset(c for f in reported for c in self.taxonomy.above(f))
-        unspecified = frozenset(c for f in reported for c in self.taxonomy.below(f))
+        denied = frozenset(c for f in absent for c in self.taxonomy.below(f))
+        unspecified = frozenset(c for f in reported for c in self.taxonomy.below(f)) - denied
         free = {
             f
             for f in self.findings - implied - unspecified

@@ -279,13 +279,13 @@ def _has_part(least: int, test: PartTest) -> CourseTest:
         if found.count(True) + found.count(None) < least:
             return False
         if least == 1 and course.some_part_was_not_tolerated:
-            return _whichever(case, course, test)
+            return whichever(case, course, test)
         return None
 
     return counted
 
 
-def _whichever(case: Case, course: Course, test: PartTest) -> Truth:
+def whichever(case: Case, course: Course, test: PartTest) -> Truth:
     """True if a part meets the test whichever part it was that was not tolerated; else it stays unknown."""
     for culprit in course.parts:
         blamed = replace(culprit, not_tolerated=True)

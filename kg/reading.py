@@ -63,6 +63,7 @@ class _Reader:
         self.unmapped_substance = False
         self.unmapped_findings: dict[str, list[str]] = {"present": [], "absent": []}
         self.possible: dict[URIRef, str] = {}
+        self.unmapped_courses: list[tuple[int, CourseEntry]] = []
         self.places: dict[tuple[str, object], str] = {}
 
     def read(self) -> ReadRecord:
@@ -81,7 +82,7 @@ class _Reader:
             medications_complete=self.patient.medications_complete and not self.unmapped_substance,
             courses=tuple(course for course, _ in courses),
             judgements=self._judgements(),
-            possible=tuple(sorted(self.possible)),
+            possible=tuple(sorted(t for t in self.possible if not self.knowledge.taxonomy.above(t) & absent.keys())),
         )
         return ReadRecord(facts, tuple(self.issues), self.places)
 
@@ -243,10 +244,12 @@ class _Reader:
             resolved = self._substances(entry.substances, f"{place}.substances")
         if resolved is None:
             self.unmapped_substance = True
+            self.unmapped_courses.append((index, entry))
             return None
         substances = tuple(resolved[code] for code in resolved)
         doses = self._by_substance(entry.daily_dose_mg, resolved, f"{place}.dailyDoseMg")
-        intolerances = self._by_substance(dict.fromkeys(entry.not_tolerated, True), resolved, f"{place}.notTolerated")
+        named = dict.fromkeys(entry.not_tolerated or (), True)
+        intolerances = self._by_substance(named, resolved, f"{place}.notTolerated")
         duration = self._duration(place, entry)
         parts = tuple(
             self._part(s, entry, doses.get(s), self._tolerance(s, substances, intolerances, entry))
@@ -257,7 +260,7 @@ class _Reader:
             at_dose = duration  # a stated dose was held for the whole course unless the record says otherwise
         return Course(
             therapy=self._therapy_of(frozenset(substances)),
-            is_combination=len(parts) > 1,
+            is_combination=len(resolved) > 1,
             parts=parts,
             duration_days=duration,
             days_at_therapeutic_dose=at_dose,
@@ -270,7 +273,11 @@ class _Reader:
     def _therapy_substances(self, code: str, place: str) -> dict[str, URIRef] | None:
         therapy = self.vocabulary.resolve(code, NXL.Therapy, place)
         if isinstance(therapy, Unmapped):
-            self.issue("unmapped-code", place, f"the code '{code}' is not mapped; the course is not used.")
+            self.issue(
+                "unmapped-code",
+                place,
+                f"the code '{code}' is not mapped; the course is no trial, and what it used may be any substance.",
+            )
             return None
         uses = used_by(self.knowledge.graph, therapy)
         if not uses:
@@ -280,22 +287,29 @@ class _Reader:
         return {local_name(substance): substance for substance in uses}
 
     def _substances(self, codes: tuple[str, ...], place: str) -> dict[str, URIRef] | None:
+        """The substances of a course by their codes; None if none of these is mapped, so that nobody knows what it was.
+
+        One that is not mapped beside others may be any substance.
+        """
         resolved: dict[str, URIRef] = {}
-        mapped = True
+        unmapped: list[str] = []
         for index, code in enumerate(codes):
             substance = self.vocabulary.resolve(code, NXL.Intervention, f"{place}.{index}")
             if isinstance(substance, Unmapped):
                 self.issue(
-                    "unmapped-code", f"{place}.{index}", f"the code '{code}' is not mapped; the course is not used."
+                    "unmapped-code", f"{place}.{index}", f"the code '{code}' is not mapped; it may be any substance."
                 )
-                mapped = False
+                unmapped.append(code)
             elif substance in resolved.values():
                 raise InvalidRecord(
                     f"{place}.{index}", f"'{code}' stands twice in one course.", "Name each substance once."
                 )
             else:
                 resolved[code] = substance
-        return resolved if mapped else None
+        if not resolved:
+            return None
+        self.unmapped_substance = self.unmapped_substance or bool(unmapped)
+        return resolved | dict.fromkeys(unmapped, NXL.Substance)
 
     def _by_substance(self, values: Mapping[str, _V], resolved: dict[str, URIRef], place: str) -> dict[URIRef, _V]:
         found: dict[URIRef, _V] = {}
@@ -327,7 +341,7 @@ class _Reader:
     def _tolerance(
         substance: URIRef, substances: tuple[URIRef, ...], named: dict[URIRef, bool], entry: CourseEntry
     ) -> bool | None:
-        if named:
+        if named or (entry.not_tolerated is not None and entry.outcome != "not-tolerated"):
             return named.get(substance, False)
         if entry.outcome == "not-tolerated":
             return True if len(substances) == 1 else None
@@ -389,6 +403,8 @@ class _Reader:
             for part in course.parts:
                 medication = self._course_medication(part.substance, course_entry)
                 medications.setdefault(medication, f"patient.courses.{course.source_index}")
+        for index, course_entry in self.unmapped_courses:
+            medications.setdefault(self._course_medication(NXL.Substance, course_entry), f"patient.courses.{index}")
         self._check_absences(medications, absent)
         for medication, place in medications.items():
             key = (str(medication.substance), medication.days_since_last, medication.at_most_days)

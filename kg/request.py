@@ -146,7 +146,7 @@ class CourseEntry(Model):
     reached_therapeutic_dose: Flag | None = None
     maximum_tolerated_dose: Flag | None = None
     outcome: Outcome = "unknown"
-    not_tolerated: Annotated[tuple[Code, ...], Field(max_length=10)] = ()
+    not_tolerated: Annotated[tuple[Code, ...], Field(max_length=10)] | None = None
 
     @model_validator(mode="after")
     def _coherent(self) -> CourseEntry:
@@ -156,6 +156,8 @@ class CourseEntry(Model):
             raise ValueError("end is before start")
         if self.ongoing and self.end:
             raise ValueError("an ongoing course has no end")
+        if self.ongoing and self.outcome == "stopped-other-reason":
+            raise ValueError("an ongoing course was not stopped")
         if self.weeks is not None and self.weeks_at_dose is not None and self.weeks_at_dose > self.weeks:
             raise ValueError("weeksAtDose is longer than weeks")
         return self
