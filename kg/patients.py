@@ -130,7 +130,7 @@ class Patients:
         elif manner < 0.85:
             course["maximumToleratedDose"] = True
         when = chance.random()
-        if when < 0.2:
+        if when < 0.2 and course["outcome"] != "stopped-other-reason":
             course["ongoing"] = True
         elif when < 0.7:
             course["end"] = (AS_OF - timedelta(days=chance.choice([0, 5, 13, 14, 60]))).isoformat()
