@@ -95,8 +95,9 @@ def _eligibility(examples: Sequence[ExampleRequest]) -> Schema:
         "summary": "Which options are open to a patient, and why?",
         "description": (
             "Evaluates a patient record by rules that the reasoner derived beforehand, in well under a second. Each "
-            "option has a status, the line and guideline, whether it is in use, and the statements that the status "
-            "rests on, with their sources. By Accept, the same answer comes as RDF with its provenance. "
+            "option has what labels say of it, whether it is in use, and by each guideline a status, a line and the "
+            "statements that the status rests on, with their sources. By Accept, the same answer comes as RDF with its "
+            "provenance. "
             "It supports decisions of professionals and replaces none."
         ),
         "operationId": "eligibility",
@@ -109,15 +110,7 @@ def _eligibility(examples: Sequence[ExampleRequest]) -> Schema:
                 "description": "How reasons are explained: as a list of facts, or as a tree of what follows from what.",
             }
         ],
-        "requestBody": {
-            "required": True,
-            "content": {
-                "application/json": {
-                    "schema": {"$ref": "#/components/schemas/EligibilityRequest"},
-                    "examples": {e.id: {"summary": e.title, "value": e.request} for e in examples},
-                }
-            },
-        },
+        "requestBody": _record(examples),
         "responses": {
             "200": {
                 "description": "The options, those that are eligible first.",
@@ -130,6 +123,15 @@ def _eligibility(examples: Sequence[ExampleRequest]) -> Schema:
             "406": _problem("The answer cannot be had in an accepted format."),
         },
     }
+
+
+def _record(examples: Sequence[ExampleRequest]) -> Schema:
+    """A request as the body, with the examples."""
+    content = {
+        "schema": {"$ref": "#/components/schemas/EligibilityRequest"},
+        "examples": {e.id: {"summary": e.title, "value": e.request} for e in examples},
+    }
+    return {"required": True, "content": {"application/json": content}}
 
 
 def _what_if(examples: Sequence[ExampleRequest]) -> Schema:
@@ -173,15 +175,7 @@ def _verify(examples: Sequence[ExampleRequest]) -> Schema:
             "program: every truth value, status and statement of every option."
         ),
         "operationId": "eligibility_verify",
-        "requestBody": {
-            "required": True,
-            "content": {
-                "application/json": {
-                    "schema": {"$ref": "#/components/schemas/EligibilityRequest"},
-                    "examples": {e.id: {"summary": e.title, "value": e.request} for e in examples},
-                }
-            },
-        },
+        "requestBody": _record(examples),
         "responses": {
             "200": {
                 "description": "`agrees`, how many options were compared, and the `differences`.",

@@ -65,7 +65,7 @@ def _scopes(answer: Mapping[str, Any]) -> list[str]:
 def _standings(option: Mapping[str, Any]) -> list[str]:
     """The status of an option: the one that a policy makes, then by each guideline."""
     rows = [row for row in option["guidelines"] if row["status"] != "out-of-scope"]
-    told = [] if option["status"] is None else [str(option["status"]).upper()]
+    told = [] if option["status"] is None or len(rows) == 1 else [str(option["status"]).upper()]
     if option["agreement"] == "split":
         told.append("guidelines disagree")
     for row in rows:

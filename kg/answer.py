@@ -14,7 +14,6 @@ from kg.evaluated import Evaluated
 from kg.explanation import WholeClasses
 from kg.guidelines import Guideline
 from kg.knowledge import Knowledge
-from kg.namespaces import NXL
 from kg.options import OptionWriter
 from kg.reading import ReadRecord, read_record
 from kg.request import EligibilityRequest
@@ -37,10 +36,6 @@ class Answerer:
         self.whole = WholeClasses(engine)
         self.selector = Selector(engine)
         self._catalogues: dict[tuple[bool, str], Catalogue] = {}
-        stated = engine.knowledge.stated
-        self.course_statements = tuple(
-            iri for iri in sorted(engine.knowledge.statements) if stated.is_a(iri, NXL.TherapyCourse)
-        )
 
     def guidelines(self, codes: Iterable[str]) -> tuple[Guideline, ...]:
         """The guidelines that a request names, or all. Raises UnknownGuideline."""
@@ -69,7 +64,10 @@ class Answerer:
             read.facts, request.unreported_findings, selection.guidelines, selection.left_out
         )
         catalogue = self.catalogue(lay=request.audience == "patient", lang=request.lang)
-        return self._written(Evaluated(self, request, read, evaluation, selection, catalogue, tree=explain_as_tree))
+        record = Evaluated(
+            self.engine, self.whole, request, read, evaluation, selection, catalogue, tree=explain_as_tree
+        )
+        return self._written(record)
 
     def _written(self, record: Evaluated) -> dict[str, Any]:
         request, selection = record.request, record.selection

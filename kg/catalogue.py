@@ -97,6 +97,8 @@ class Catalogue:
             for code, guideline in knowledge.guidelines.items()
             for step in guideline.steps
         }
+        is_a = knowledge.stated.is_a
+        self.course_statements = tuple(i for i in sorted(knowledge.statements) if is_a(i, NXL.TherapyCourse))
         self.missing_row = lru_cache(_REMEMBERED)(self._missing_row)
         self.missing_rows = lru_cache(_REMEMBERED)(self._missing_rows)
         self.silent_rows = lru_cache(_REMEMBERED)(self._silent_rows)

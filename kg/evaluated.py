@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 from kg.catalogue import Catalogue, Row
-from kg.compiled import CompiledEvaluation
-from kg.explanation import Explainer, Fact, Gap, Missing, Proof
+from kg.compiled import CompiledEngine, CompiledEvaluation
+from kg.explanation import Explainer, Fact, Gap, Missing, Proof, WholeClasses
 from kg.reading import ReadRecord
 from kg.request import EligibilityRequest
 from kg.selection import Selection
-
-if TYPE_CHECKING:
-    from kg.answer import Answerer
 
 
 class Evaluated:
@@ -26,7 +22,8 @@ class Evaluated:
 
     def __init__(
         self,
-        answerer: Answerer,
+        engine: CompiledEngine,
+        whole: WholeClasses,
         request: EligibilityRequest,
         read: ReadRecord,
         evaluation: CompiledEvaluation,
@@ -35,10 +32,10 @@ class Evaluated:
         *,
         tree: bool,
     ) -> None:
-        self.answerer = answerer
-        self.engine = answerer.engine
-        self.knowledge = answerer.knowledge
-        self.index = self.engine.index
+        self.engine = engine
+        self.whole = whole
+        self.knowledge = engine.knowledge
+        self.index = engine.index
         self.request = request
         self.read = read
         self.facts = read.facts
@@ -48,8 +45,8 @@ class Evaluated:
         self.tree = tree
         self.catalogue = catalogue
         self.phrases = catalogue.phrases
-        self.documented = Explainer(self.engine.logic, evaluation.documented, answerer.whole)
-        self.policy = Explainer(self.engine.logic, evaluation.policy, answerer.whole)
+        self.documented = Explainer(engine.logic, evaluation.documented, whole)
+        self.policy = Explainer(engine.logic, evaluation.policy, whole)
         self.reading = evaluation.policy.reading
         self.forbidding = self.index.contraindicated & ~selection.left_out
         self.touched = self.index.touched(self.facts) & self.forbidding
@@ -60,7 +57,7 @@ class Evaluated:
     @cached_property
     def undecided(self) -> Explainer:
         """Explains what silence leaves open, whatever the request reads it as."""
-        return Explainer(self.engine.logic, self.evaluation.undecided, self.answerer.whole)
+        return Explainer(self.engine.logic, self.evaluation.undecided, self.whole)
 
     def cite(self, facts: Iterable[Fact]) -> list[Row]:
         """Facts of the record as answers cite them."""

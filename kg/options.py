@@ -204,7 +204,7 @@ class OptionWriter:
 
     def _link_facts(self, position: int, therapy: Therapy) -> frozenset[Fact]:
         """The earlier trials and judgements of a therapy for which a class of its option holds."""
-        documented, whole = self.record.documented, self.record.answerer.whole
+        documented, whole = self.record.documented, self.record.whole
         iri = self.index.classes[position]
         option, case, logic = self.engine.program.options[iri], self.evaluation.documented, self.engine.logic
         found: set[Fact] = set()

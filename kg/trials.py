@@ -35,7 +35,7 @@ def _judged(record: Evaluated, course: Course) -> Row:
     rules: list[Row] = []
     missing: set[Missing] = set()
     chosen = {g.iri for g in record.guidelines} | {None}
-    for iri in record.answerer.course_statements:
+    for iri in record.catalogue.course_statements:
         statement = record.knowledge.statements[iri]
         if statement.guideline not in chosen:
             continue

@@ -386,21 +386,25 @@ def test_every_status_is_documented_in_the_order_of_the_table() -> None:
 def test_every_field_of_the_answer_is_documented(answer: dict[str, Any]) -> None:
     documented = set(names(prose(DOCS / "answer.md")))
     option = answer["options"][0]
+    standings = [row for o in answer["options"] for row in o["guidelines"]]
     missing = next(o["missing"][0] for o in answer["options"] if o["missing"])
+    reasons = [reason for told in (*answer["options"], *standings) for reason in told["because"]]
     fields = {
         *answer,
         *option,
         *option["therapy"],
-        *option["because"][0],
+        *standings[0],
+        *answer["guidelines"][0],
+        *reasons[0],
         *missing,
         *missing["fact"],
         *answer["knowledge"],
-        *option["rank"],
+        *standings[0]["rank"],
         *answer["questions"][0],
         *answer["questions"][0]["settles"],
         *answer["steps"][0],
         *answer["ledger"][0],
-        *(field for reason in option["because"] for fact in reason["facts"] for field in fact),
+        *(field for reason in reasons for fact in reason["facts"] for field in fact),
     }
     fields -= {"patient", "options"}  # the record's own id; the heading of the page
     assert fields <= documented
@@ -408,7 +412,7 @@ def test_every_field_of_the_answer_is_documented(answer: dict[str, Any]) -> None
 
 def test_the_rank_is_documented_in_the_order_that_it_is_compared_in(answer: dict[str, Any]) -> None:
     (rank,) = (t for t in tables(DOCS / "answer.md") if names(t[0][0]) == ["reserved"])
-    assert [names(row[0])[0] for row in rank] == list(answer["options"][0]["rank"])
+    assert [names(row[0])[0] for row in rank] == list(answer["options"][0]["guidelines"][0]["rank"])
 
 
 def test_every_kind_of_fact_and_of_input_issue_is_documented() -> None:
@@ -423,7 +427,7 @@ def test_a_step_that_is_unmet_and_a_measurement_are_documented(ask: Ask) -> None
     measured = {"code": "EstimatedGFR", "value": 20, "unit": "mL/min/{1.73_m2}", "date": "2026-01-01"}
     patient = {"findings": [{"code": "PainfulDiabeticPolyneuropathy"}], "measurements": [measured]}
     answer = ask({"asOf": "2026-02-02", "patient": patient})
-    unmet = next(step for option in answer["options"] for step in option["unmetSteps"])
+    unmet = next(step for o in answer["options"] for row in o["guidelines"] for step in row["unmetSteps"])
     documented = set(names(prose(DOCS / "answer.md")))
     assert {*unmet, *answer["measurements"][0]} <= documented
 
@@ -477,7 +481,7 @@ def test_the_examples_for_curators_keep_the_rules_and_make_an_option(sources: So
     assert own.text.clinician
     inherited = [s for s in knowledge.contraindications_of(added) if s is not own]
     assert inherited, "what forbids the class forbids the new member"
-    (guideline,) = read_guidelines(edited.graph).values()
+    guideline = read_guidelines(edited.graph)["seed"]
     assert any(s.concerns(added, knowledge.taxonomy) for s in knowledge.statements_below(guideline.indicated))
 
 
