@@ -7,18 +7,20 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic.alias_generators import to_camel
 
 import kg.closure
 import kg.examples
 from api import bench
 from api.app import create_app
+from api.arguments import GRAPH_FORMATS, REQUEST_OPTIONS, Command, command_line
 from api.server import PortUnavailable, address_of, reserve, serve
 from api.settings import Settings
 from api.tables import answer_text, readable, table, what_if_text
@@ -36,10 +38,9 @@ from kg.errors import (
     ReasonerTimeout,
     UnknownQuery,
 )
-from kg.facts import Policy
 from kg.patients import Patients
 from kg.queries import list_queries, load_query, run
-from kg.request import parse_request
+from kg.request import EligibilityRequest, parse_request, validated
 from kg.sources import load_sources
 from kg.store import Form, KnowledgeStore, ResultFormat
 from kg.verification import Comparison
@@ -47,31 +48,6 @@ from kg.what_if import parse_changes, what_if
 
 OK, INPUT, USAGE, KNOWLEDGE, TIMEOUT = 0, 1, 2, 3, 4
 
-_EPILOG = """\
-exit codes:
-  0  done
-  1  the input is at fault (record, query, parameter, file, port), or the output cannot be written
-  2  the command line is at fault
-  3  the ontology or the build is at fault
-  4  the reasoner did not finish in time
-
-Settings can also come from the environment, such as NEXTLINE_PORT or NEXTLINE_ONTOLOGY.
-"""
-_EXAMPLES = {
-    "serve": "nextline serve\nnextline serve --port 8080 --ontology my-ontology",
-    "build": "nextline build\nnextline build --ontology my-ontology --build my-build",
-    "closure": "nextline closure",
-    "examples": "nextline examples",
-    "evaluate": "nextline evaluate patient.json\ncat patient.json | nextline evaluate - --json --policy absent\n"
-    "nextline evaluate patient.json --format turtle",
-    "verify": "nextline verify patient.json\nnextline verify --patients 100 --seed 7",
-    "what-if": "nextline what-if patient.json changes.json\n"
-    "echo '[{\"setAge\": 17}]' | nextline what-if patient.json - --json",
-    "bench": "nextline bench\nnextline bench --reasoner 0",
-    "query": "nextline query --list\nnextline query lines-of-therapy therapy=THERAPY\n"
-    "nextline query seed-coverage --format csv",
-}
-_GRAPH_FORMATS = {"turtle": ResultFormat.TURTLE, "json-ld": ResultFormat.JSON_LD}
 _INPUT_ERRORS = (InvalidRecord, InvalidParameter, InvalidQuery, UnknownQuery, BrokenQuery, QueryFailure)
 
 
@@ -89,7 +65,7 @@ class OutputError(NextlineError):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code; errors go to stderr in one line."""
-    options = _parser().parse_args(arguments)
+    options = command_line(COMMANDS).parse_args(arguments)
     try:
         settings = _settings(options)
     except ValidationError as error:
@@ -135,16 +111,21 @@ def _write_examples(options: argparse.Namespace, settings: Settings) -> int:
 
 def _evaluate(options: argparse.Namespace, settings: Settings) -> int:
     request = parse_request(_read(options.patient))
-    if options.policy:
-        request = request.model_copy(update={"unreported_findings": Policy(options.policy)})
+    request = _as_asked(request, options)
     built = _current_build(settings)
     answer = built.answerer.answer(request, today=date.today(), explain_as_tree=options.tree)
-    if options.format in _GRAPH_FORMATS:
-        sys.stdout.buffer.write(serialise_answer(answer, built.knowledge, _GRAPH_FORMATS[options.format]))
+    if options.format in GRAPH_FORMATS:
+        sys.stdout.buffer.write(serialise_answer(answer, built.knowledge, GRAPH_FORMATS[options.format]))
         return OK
     as_json = options.format == "json"
     _print(json.dumps(answer, indent=2, ensure_ascii=False) if as_json else answer_text(answer, _width()))
     return OK
+
+
+def _as_asked(request: EligibilityRequest, options: argparse.Namespace) -> EligibilityRequest:
+    """The request with what the command line says in place of what it says itself."""
+    given = {to_camel(name): getattr(options, name) for name in REQUEST_OPTIONS if getattr(options, name)}
+    return request if not given else validated(EligibilityRequest, request.model_dump(by_alias=True) | given)
 
 
 def _what_if(options: argparse.Namespace, settings: Settings) -> int:
@@ -324,100 +305,17 @@ def _width() -> int:
     return shutil.get_terminal_size(fallback=(100, 24)).columns
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="nextline",
-        description="Decision support for neuropathic pain: which options are open to a patient, and why.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--version", action="version", version=f"nextline {software_version()}")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-
-    def add(name: str, command: Callable[[argparse.Namespace, Settings], int], text: str) -> argparse.ArgumentParser:
-        added = commands.add_parser(
-            name,
-            help=text,
-            description=f"{text[0].upper()}{text[1:]}.",
-            epilog="examples:\n" + "".join(f"  {line}\n" for line in _EXAMPLES[name].splitlines()),
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-        added.set_defaults(command=command)
-        added.add_argument(
-            "--ontology", type=Path, metavar="FOLDER", help="the folder of the ontology (default: ontology)"
-        )
-        return added
-
-    def add_build(added: argparse.ArgumentParser) -> None:
-        added.add_argument("--build", type=Path, metavar="FOLDER", help="the folder of the build (default: build)")
-        added.add_argument(
-            "--queries", type=Path, metavar="FOLDER", help="the folder of the queries (default: queries)"
-        )
-
-    serve_ = add("serve", _serve, "serve the API, building first if the build is missing or out of date")
-    serve_.add_argument("--host", help="the address to serve on (default: 127.0.0.1)")
-    serve_.add_argument("--port", type=int, help="the port to serve on (default: 8000; 0 takes a free one)")
-    add_build(serve_)
-
-    add_build(add("build", _build, "load, check and reason over the ontology, and write the graphs"))
-    add("closure", _closure, "write the closure module of the ontology anew")
-    add("examples", _write_examples, "write the example patients of the ontology anew")
-
-    evaluate_ = add("evaluate", _evaluate, "say which options are open to a patient, and why")
-    evaluate_.add_argument(
-        "patient", metavar="PATIENT.json", help="the request as the API takes it; - reads standard input"
-    )
-    evaluate_.add_argument("--tree", action="store_true", help="with --json: explain each reason as a tree")
-    form = evaluate_.add_mutually_exclusive_group()
-    form.add_argument(
-        "--format",
-        choices=["table", "json", *_GRAPH_FORMATS],
-        default="table",
-        help="how to print the answer (default: table)",
-    )
-    form.add_argument("--json", action="store_const", const="json", dest="format", help="the same as --format json")
-    evaluate_.add_argument(
-        "--policy",
-        choices=[p.value for p in Policy],
-        help="how unreported findings count (default: as the request says)",
-    )
-    add_build(evaluate_)
-
-    verify_ = add("verify", _verify, "let HermiT derive answers anew, and compare them with those of the program")
-    verify_.add_argument(
-        "patient", nargs="?", metavar="PATIENT.json", help="the request to verify; without it, invented patients"
-    )
-    verify_.add_argument(
-        "--patients", type=int, default=10, metavar="N", help="how many invented patients to compare (default: 10)"
-    )
-    verify_.add_argument("--seed", type=int, default=1, metavar="S", help="which patients to invent (default: 1)")
-    verify_.add_argument(
-        "--options", type=int, metavar="K", help="compare only the K options that are most open (default: all)"
-    )
-    add_build(verify_)
-
-    what_if_ = add("what-if", _what_if, "say what changes to a record would make of its options, and why")
-    what_if_.add_argument("patient", metavar="PATIENT.json", help="the request as the API takes it")
-    what_if_.add_argument("changes", metavar="CHANGES.json", help="the list of changes; - reads standard input")
-    what_if_.add_argument("--json", action="store_true", help="print the comparison as JSON")
-    add_build(what_if_)
-
-    bench_ = add("bench", _bench, "measure what answers cost, against HermiT, HTTP and the size of the ontology")
-    bench_.add_argument("--patients", type=int, default=200, metavar="N", help="invented patients (default: 200)")
-    bench_.add_argument("--seed", type=int, default=1, metavar="S", help="which patients to invent (default: 1)")
-    bench_.add_argument(
-        "--reasoner", type=int, default=5, metavar="K", help="patients to give to HermiT, seconds each (default: 5)"
-    )
-    add_build(bench_)
-
-    query = add("query", _query, "run a canned query")
-    query.add_argument("name", nargs="?", metavar="NAME", help="the name of the query")
-    query.add_argument("parameters", nargs="*", metavar="param=value", help="the parameters of the query")
-    query.add_argument("--list", action="store_true", help="list the queries with their questions and parameters")
-    query.add_argument("--format", choices=["table", "csv", "json"], default="table", help="how to print the result")
-    add_build(query)
-    return parser
-
+COMMANDS: Mapping[str, Command] = {
+    "serve": _serve,
+    "build": _build,
+    "closure": _closure,
+    "examples": _write_examples,
+    "evaluate": _evaluate,
+    "verify": _verify,
+    "what-if": _what_if,
+    "bench": _bench,
+    "query": _query,
+}
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -15,13 +15,13 @@ from starlette.responses import JSONResponse, Response
 
 from api.bodies import media_type, read_body
 from api.examples import find_example, read_examples
-from api.negotiation import choose
+from api.negotiation import choose, choose_language
 from api.problems import RequestProblem
 from api.services import services_of
 from kg.answer import input_hash
 from kg.answer_rdf import serialise_answer
 from kg.errors import InvalidParameter, InvalidRecord
-from kg.request import parse_request
+from kg.request import LANGUAGES, parse_request
 from kg.store import ResultFormat
 from kg.verification import Comparison
 from kg.what_if import parse_what_if, what_if
@@ -40,8 +40,14 @@ async def eligibility(request: Request) -> Response:
     wanted = _wanted(request)
     as_tree = _explain_as_tree(request)
     record = _parsed(await _json_body(request), parse_request)
+    if "lang" not in record.model_fields_set:
+        language = choose_language(request.headers.get("accept-language"), LANGUAGES)
+        record = record.model_copy(update={"lang": language})
     answer = services.answerer.answer(record, today=date.today(), explain_as_tree=as_tree)
-    headers = {"Vary": "Accept"}
+    headers = {
+        "Vary": "Accept, Accept-Language",
+        "Content-Language": "en" if record.lang == "en" else f"{record.lang}, en",
+    }
     if wanted == _JSON:
         return Response(orjson.dumps(answer), media_type=_JSON, headers=headers)
     charset = "; charset=utf-8" if wanted.startswith("text/") else ""

@@ -62,6 +62,21 @@ def choose(header: str | None, offered: Sequence[str]) -> str | None:
     return best
 
 
+def choose_language(header: str | None, offered: Sequence[str]) -> str:
+    """The offered language that an Accept-Language header prefers, else the first: no language is refused (RFC 9110, 12.5.4).
+
+    >>> choose_language("fr-CA, en;q=0.8", ["en", "es", "fr"]), choose_language("de", ["en", "es", "fr"])
+    ('fr', 'en')
+    """
+    best, best_quality = offered[0], 0.0
+    for entry in (header or "").split(","):
+        name, *parameters = (part.strip().lower() for part in entry.split(";"))
+        quality, language = _quality(parameters) or 0.0, name.partition("-")[0]
+        if language in offered and quality > best_quality:
+            best, best_quality = language, quality
+    return best
+
+
 def _quality(parameters: Sequence[str]) -> float | None:
     for parameter in parameters:
         name, _, value = parameter.partition("=")

@@ -8,7 +8,7 @@ from collections import Counter
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal, InvalidOperation
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal, TypeVar, get_args
 
 from pydantic import (
     BaseModel,
@@ -28,6 +28,8 @@ _M = TypeVar("_M", bound=BaseModel)
 Code = Annotated[str, Field(min_length=1, max_length=200)]
 Outcome = Literal["inadequate-relief", "not-tolerated", "lost-effect", "effective", "stopped-other-reason", "unknown"]
 Status = Literal["present", "absent"]
+Language = Literal["en", "es", "fr"]
+LANGUAGES: tuple[Language, ...] = get_args(Language)
 EVERY_JURISDICTION = "strictest"
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _LONGEST_COURSE_WEEKS = 5200
@@ -196,7 +198,7 @@ class EligibilityRequest(Model):
     as_of: Day | None = None
     unreported_findings: Policy = Policy.UNKNOWN
     audience: Literal["clinician", "patient"] = "clinician"
-    lang: Literal["en", "es", "fr"] = "en"
+    lang: Language = "en"
     guidelines: Annotated[tuple[str, ...], Field(max_length=50)] = ()
     policy: str = "each"
     jurisdiction: str = EVERY_JURISDICTION

@@ -200,7 +200,7 @@ def test_an_answer_comes_in_the_format_that_the_client_prefers(
     response = client.post("/v1/eligibility", json=RECORD, headers=headers)
     assert response.status_code == 200, response.text
     assert response.headers["content-type"] == given
-    assert response.headers["vary"] == "Accept"
+    assert response.headers["vary"] == "Accept, Accept-Language"
 
 
 def test_an_answer_as_rdf_has_the_options_of_the_json(client: TestClient, answer: dict[str, Any]) -> None:

@@ -95,7 +95,7 @@ def test_a_wrong_setting_is_2_and_named() -> None:
 def test_evaluate_prints_a_table_with_reasons(tmp_path: Path, build_option: tuple[str, str]) -> None:
     path = tmp_path / "patient.json"
     path.write_text(json.dumps(RECORD), encoding="utf-8")
-    done = nextline("evaluate", str(path), "--policy", "absent", *build_option)
+    done = nextline("evaluate", str(path), "--unreported", "absent", *build_option)
     assert done.returncode == 0, done.stderr
     assert re.match(r"option +status +why\n-+ +-+ +-+\n", done.stdout)
     assert re.search(r"seed: eligible", done.stdout)
@@ -103,10 +103,10 @@ def test_evaluate_prints_a_table_with_reasons(tmp_path: Path, build_option: tupl
     assert max(len(line) for line in done.stdout.splitlines()) <= 100
 
 
-def test_evaluate_prints_json_and_takes_a_policy(build_option: tuple[str, str]) -> None:
+def test_evaluate_prints_json_and_reads_silence_as_it_is_told(build_option: tuple[str, str]) -> None:
     by_policy = {
         policy: json.loads(
-            nextline("evaluate", "-", "--json", "--policy", policy, *build_option, stdin=json.dumps(RECORD)).stdout
+            nextline("evaluate", "-", "--json", "--unreported", policy, *build_option, stdin=json.dumps(RECORD)).stdout
         )
         for policy in ("unknown", "absent")
     }

@@ -19,6 +19,7 @@ from pydantic import BaseModel
 from rdflib import OWL, Graph, URIRef
 
 from api import cli
+from api.arguments import command_line
 from api.settings import Settings
 from kg import closure
 from kg.build_folder import Build
@@ -239,7 +240,7 @@ def nextline_commands() -> list[str]:
 
 @pytest.mark.parametrize("command", nextline_commands())
 def test_every_nextline_command_parses(command: str) -> None:
-    parse = cli._parser().parse_args
+    parse = command_line(cli.COMMANDS).parse_args
     arguments = shlex.split(command)[1:]
     if arguments in (["--version"], ["--help"]):
         with pytest.raises(SystemExit) as end:
@@ -250,7 +251,7 @@ def test_every_nextline_command_parses(command: str) -> None:
 
 
 def test_every_command_is_in_the_table_of_the_readme() -> None:
-    known = set(re.findall(r"^    ([a-z-]+) ", cli._parser().format_help(), re.MULTILINE))
+    known = set(re.findall(r"^    ([a-z-]+) ", command_line(cli.COMMANDS).format_help(), re.MULTILINE))
     documented = {name for table in tables(README) for row in table for name in names(row[0])}
     assert known
     assert known <= {name.split()[1] for name in documented if name.startswith("nextline ")}
