@@ -41,7 +41,7 @@ def create_app(build: Build, settings: Settings) -> FastAPI:
     app.add_middleware(HeadAsGet)
     for router in (eligibility.router, queries.router, health.router):
         app.include_router(router)
-    app.router.routes.extend(sparql.routes)
+    app.router.routes.extend([*eligibility.routes, *sparql.routes])
     docs.install(app)
     openapi.install(app, read_examples(settings.ontology), list_queries(settings.queries))
     return app

@@ -12,6 +12,7 @@ from typing import Annotated, Any, TypeVar
 import orjson
 from fastapi import APIRouter, Path, Request
 from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
 
 from api.bodies import media_type, read_body
 from api.examples import find_example, read_examples
@@ -26,14 +27,14 @@ from kg.store import ResultFormat
 from kg.verification import Comparison
 from kg.what_if import parse_what_if, what_if
 
-router = APIRouter(prefix="/v1/eligibility", tags=["Eligibility"])
+_PREFIX = "/v1/eligibility"
+router = APIRouter(prefix=_PREFIX, tags=["Eligibility"])
 
 _T = TypeVar("_T")
 _JSON = "application/json"
 ANSWER_TYPES = (_JSON, ResultFormat.TURTLE.value, ResultFormat.JSON_LD.value)
 
 
-@router.post("", include_in_schema=False)
 async def eligibility(request: Request) -> Response:
     """Evaluate a patient record; the answer is JSON or, where Accept prefers it, RDF."""
     services = services_of(request)
@@ -55,7 +56,6 @@ async def eligibility(request: Request) -> Response:
     return Response(written, headers={"Content-Type": wanted + charset, **headers})
 
 
-@router.post("/verify", include_in_schema=False)
 async def verify_answer(request: Request) -> Response:
     """Let HermiT derive an answer anew and say whether it agrees; takes seconds, while other requests are answered."""
     services = services_of(request)
@@ -73,7 +73,6 @@ async def verify_answer(request: Request) -> Response:
     )
 
 
-@router.post("/what-if", include_in_schema=False)
 async def eligibility_what_if(request: Request) -> Response:
     """Say what changes to a record would make of its answer."""
     given = _parsed(await _json_body(request), parse_what_if)
@@ -85,7 +84,7 @@ def examples(request: Request) -> dict[str, Any]:
     """The examples; `url` gives the request itself, to be sent as it is."""
     return {
         "examples": [
-            {"id": example.id, "title": example.title, "url": f"{router.prefix}/examples/{example.id}"}
+            {"id": example.id, "title": example.title, "url": f"{_PREFIX}/examples/{example.id}"}
             for example in read_examples(services_of(request).settings.ontology)
         ]
     }
@@ -95,6 +94,14 @@ def examples(request: Request) -> dict[str, Any]:
 def example(request: Request, id_: Annotated[str, Path(alias="id")]) -> dict[str, Any]:
     """The body for POST /v1/eligibility."""
     return find_example(services_of(request).settings.ontology, id_).request
+
+
+# Plain routes: FastAPI's own handling would cost as much as the answer.
+routes = [
+    Route(_PREFIX, eligibility, methods=["POST"]),
+    Route(f"{_PREFIX}/verify", verify_answer, methods=["POST"]),
+    Route(f"{_PREFIX}/what-if", eligibility_what_if, methods=["POST"]),
+]
 
 
 def _explain_as_tree(request: Request) -> bool:

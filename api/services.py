@@ -52,6 +52,7 @@ class Services:
 def _settled(build: Build) -> Answerer:
     """The answerer of a build, out of reach of the garbage collector: it lives as long as it serves, and is large."""
     answerer = build.answerer
+    answerer.catalogue(lay=False, lang="en")  # what most requests need, before the first one comes
     gc.collect()
     gc.freeze()
     return answerer
