@@ -7,6 +7,13 @@ A course is one line: what was taken, then what is known of it, separated by com
     morphine 60 mg, since 2026-08-01, ongoing, therapeutic dose reached, 10 weeks at dose, effective
 
 Names are labels of the ontology (or its local names). An option goes by what it uses: `morphine`, `gabapentin with *`.
+
+`because` and `not because` name the statements, of any kind and with any status of the option, that are given for it:
+
+    because:
+      duloxetine: [DuloxetineInBipolarDisorder]
+    not because:
+      gabapentin: [GabapentinInModerateRenalImpairment]
 """
 
 from __future__ import annotations
