@@ -120,16 +120,18 @@ def test_that_all_of_a_combination_was_tolerated_can_be_said(ask: Ask) -> None:
 
 def test_an_absence_settles_what_an_unknown_medication_leaves_open(ask: Ask) -> None:
     unknown = [{"code": "RxNorm:99999999"}]
-    no = [{"code": code, "status": "absent"} for code in ("MonoamineOxidaseInhibitor", "StrongCyp1a2Inhibitor")]
+    groups = ("MonoamineOxidaseInhibitor", "StrongCyp1a2Inhibitor", "Thioridazine")
+    no = [{"code": code, "status": "absent"} for code in groups]
     assert options(ask(record(PAIN, medications=unknown)))["Duloxetine"]["status"] == "conditional"
     assert options(ask(record(PAIN, medications=[*unknown, *no])))["Duloxetine"]["status"] == "eligible"
 
 
 def test_an_absence_is_read_over_the_wash_out_of_its_own_group(ask: Ask) -> None:
-    """An opioid stopped twelve days ago is out of every window that asks about opioids."""
-    stopped = {"code": "Tramadol", "stopped": "2026-11-10"}
-    answer = ask(record(PAIN, medications=[stopped, {"code": "Opioid", "status": "absent"}]))
-    assert options(answer)["LowDoseNaltrexone"]["status"] == "not-reached"
+    """A benzodiazepine stopped twelve days ago is out of every window that asks about benzodiazepines."""
+    stopped = {"code": "Lorazepam", "stopped": "2026-11-10"}
+    answer = ask(record(PAIN, medications=[stopped, {"code": "Benzodiazepine", "status": "absent"}]))
+    labels = {reason["label"] for reason in options(answer)["Gabapentin"]["because"]}
+    assert "gabapentinoid with current benzodiazepine" not in labels
 
 
 def test_hypersensitivity_to_a_drug_forbids_it(ask: Ask) -> None:
