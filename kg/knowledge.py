@@ -243,5 +243,6 @@ class Knowledge:
     def label(self, term: URIRef) -> str:
         """The English label of a term, or its local name."""
         for value in self.graph.objects(term, RDFS.label):
-            return str(value)
+            if isinstance(value, Literal) and value.language in (None, "en"):
+                return str(value)
         return str(term).rsplit("/", 1)[-1]
