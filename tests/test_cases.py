@@ -115,7 +115,10 @@ def test_both_engines_agree_on_every_option(
 def statuses(case: dict[str, Any], options: dict[str, Any], names: Names) -> list[str]:
     expected = {name: status for status, who in case.get("expect", {}).items() for name in names.options(who)}
     if "everything else" in case:
-        expected = dict.fromkeys(options, case["everything else"]) | expected
+        rest = dict.fromkeys(options, case["everything else"])
+        if case["everything else"] == "not-reached":
+            rest |= dict.fromkeys(names.never_indicated["seed"], "not-indicated")
+        expected = rest | expected
     found = {name: option["status"] for name, option in options.items()}
     wrong = [f"{n}: {found[n]}, expected {s}" for n, s in sorted(expected.items()) if found[n] != s]
     complete = set(case.get("only these", ()))

@@ -231,6 +231,13 @@ def test_every_condition_of_the_research_has_its_codes(knowledge: Knowledge) -> 
 
 
 @needs_research
+def test_every_code_of_a_contraindication_is_known(knowledge: Knowledge) -> None:
+    left_out = {row["code"] for row in rows(LEFT_OUT)}
+    codes = {code for row in rows(SHARED / "contraindications.csv") for code in codes_of(row)} - left_out
+    assert not [c for c in codes if not any(terms(knowledge, p, foreign(knowledge, c)) for p in RELATIONS)]
+
+
+@needs_research
 def test_a_code_that_is_only_near_is_never_exact(knowledge: Knowledge) -> None:
     """Of the condition of the row, that is of its most specific terms; a wider term of the row may be what it means."""
     for row in rows(SHARED / "contraindications.csv"):
