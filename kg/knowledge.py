@@ -249,6 +249,6 @@ class Knowledge:
     def _same(self) -> dict[URIRef, URIRef]:
         return {term: term for term in self.taxonomy.classes}
 
-    def label(self, term: URIRef) -> str:
-        """The English label of a term, or its local name."""
-        return label_of(self.graph, term) or str(term).rsplit("/", 1)[-1]
+    def label(self, term: URIRef, lang: str = "en") -> str:
+        """The label of a term in a language, else in English, else its local name."""
+        return label_of(self.graph, term, lang) or str(term).rsplit("/", 1)[-1]

@@ -19,10 +19,8 @@ from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from typing import Any
 
-from kg.guidelines import Guideline
 from kg.knowledge import Knowledge
 from kg.namespaces import local_name
-from kg.therapies import Therapy
 
 _OUTCOMES = {
     "inadequate relief": "inadequate-relief",
@@ -51,10 +49,6 @@ class Names:
             knowledge.label(t.iri).removesuffix(" monotherapy").removesuffix(" as treatment"): local_name(t.iri)
             for t in knowledge.therapies
         }
-        self.never_indicated = {
-            code: {local_name(t.iri) for t in knowledge.therapies if not _is_indicated(knowledge, guideline, t)}
-            for code, guideline in knowledge.guidelines.items()
-        }
 
     def term(self, text: str) -> str:
         """The local name of a finding, substance or group."""
@@ -71,16 +65,6 @@ class Names:
                 raise ValueError(f"no option is called '{pattern}'")
             found |= matching
         return found
-
-
-def _is_indicated(knowledge: Knowledge, guideline: Guideline, therapy: Therapy) -> bool:
-    """Whether some indication of the guideline is about the therapy, for whatever patient."""
-    return any(
-        statement.therapy_kind in knowledge.stated.above(therapy.iri)
-        and all(any(knowledge.interventions.is_a(used, g) for used in therapy.uses) for g in statement.groups)
-        for statement in knowledge.statements_below(guideline.indicated)
-        if statement.groups
-    )
 
 
 def request_of(case: dict[str, Any], names: Names) -> dict[str, Any]:
