@@ -19,8 +19,10 @@ from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from typing import Any
 
+from kg.guidelines import Guideline
 from kg.knowledge import Knowledge
 from kg.namespaces import local_name
+from kg.therapies import Therapy
 
 _OUTCOMES = {
     "inadequate relief": "inadequate-relief",
@@ -49,6 +51,10 @@ class Names:
             knowledge.label(t.iri).removesuffix(" monotherapy").removesuffix(" as treatment"): local_name(t.iri)
             for t in knowledge.therapies
         }
+        self.has_no_place = {
+            code: {local_name(t.iri) for t in knowledge.therapies if not _has_a_place(knowledge, guideline, t)}
+            for code, guideline in knowledge.guidelines.items()
+        }
 
     def term(self, text: str) -> str:
         """The local name of a finding, substance or group."""
@@ -65,6 +71,12 @@ class Names:
                 raise ValueError(f"no option is called '{pattern}'")
             found |= matching
         return found
+
+
+def _has_a_place(knowledge: Knowledge, guideline: Guideline, therapy: Therapy) -> bool:
+    """Whether some indication of the guideline is about the therapy, for whatever patient."""
+    indications = [s for s in knowledge.statements_below(guideline.indicated) if s.groups]
+    return any(s.concerns(therapy, knowledge.stated) for s in indications)
 
 
 def request_of(case: dict[str, Any], names: Names) -> dict[str, Any]:
