@@ -8,6 +8,13 @@ A course is one line: what was taken, then what is known of it, separated by com
 
 Names are labels of the ontology (or its local names). An option goes by what it uses: `morphine`, `gabapentin with *`.
 
+`because` and `not because` name the statements, of any kind and with any status of the option, that are given for it:
+
+    because:
+      duloxetine: [DuloxetineInBipolarDisorder]
+    not because:
+      gabapentin: [GabapentinInModerateRenalImpairment]
+
 `everything else: not-reached` is said of the options that the guideline has a place for. Those of which it never speaks
 are expected to be `not-indicated` then.
 """
