@@ -35,8 +35,8 @@ class Phrases:
         known = self._labels.get(term)
         if known is None:
             iri = URIRef(term)
-            is_lay = self.lay and self.lang == "en"
-            lay = label_of(self.knowledge.graph, iri, property_=NXL.layLabel) if is_lay else None
+            english = self.lay and self.lang == "en"
+            lay = label_of(self.knowledge.graph, iri, property_=NXL.layLabel) if english else None
             known = self._labels[term] = lay if lay is not None else self.knowledge.label(iri, self.lang)
         return known
 

@@ -58,8 +58,8 @@ class Names:
             knowledge.label(t.iri).removesuffix(" monotherapy").removesuffix(" as treatment"): local_name(t.iri)
             for t in knowledge.therapies
         }
-        self.never_indicated = {
-            code: {local_name(t.iri) for t in knowledge.therapies if not _is_indicated(knowledge, guideline, t)}
+        self.has_no_place = {
+            code: {local_name(t.iri) for t in knowledge.therapies if not _has_a_place(knowledge, guideline, t)}
             for code, guideline in knowledge.guidelines.items()
         }
 
@@ -80,14 +80,10 @@ class Names:
         return found
 
 
-def _is_indicated(knowledge: Knowledge, guideline: Guideline, therapy: Therapy) -> bool:
+def _has_a_place(knowledge: Knowledge, guideline: Guideline, therapy: Therapy) -> bool:
     """Whether some indication of the guideline is about the therapy, for whatever patient."""
-    return any(
-        statement.therapy_kind in knowledge.stated.above(therapy.iri)
-        and all(any(knowledge.interventions.is_a(used, g) for used in therapy.uses) for g in statement.groups)
-        for statement in knowledge.statements_below(guideline.indicated)
-        if statement.groups
-    )
+    indications = [s for s in knowledge.statements_below(guideline.indicated) if s.groups]
+    return any(s.concerns(therapy, knowledge.stated) for s in indications)
 
 
 def request_of(case: dict[str, Any], names: Names) -> dict[str, Any]:

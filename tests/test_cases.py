@@ -112,12 +112,12 @@ def test_both_engines_agree_on_every_option(
     assert Comparison(answerer, reference).of_request(request).differences == ()
 
 
-def statuses(case: dict[str, Any], options: dict[str, Any], names: Names) -> list[str]:
+def statuses(case: dict[str, Any], options: dict[str, Any], names: Names, guideline: str = "seed") -> list[str]:
     expected = {name: status for status, who in case.get("expect", {}).items() for name in names.options(who)}
     if "everything else" in case:
         rest = dict.fromkeys(options, case["everything else"])
         if case["everything else"] == "not-reached":
-            rest |= dict.fromkeys(names.never_indicated["seed"], "not-indicated")
+            rest |= dict.fromkeys(names.has_no_place[guideline], "not-indicated")
         expected = rest | expected
     found = {name: option["status"] for name, option in options.items()}
     wrong = [f"{n}: {found[n]}, expected {s}" for n, s in sorted(expected.items()) if found[n] != s]

@@ -20,6 +20,7 @@ def test_the_english_label_is_preferred(labels: tuple[Literal, ...]) -> None:
         graph.add((TERM, RDFS.label, label))
     assert label_of(graph, TERM) == "morphine"
     assert label_of(graph, TERM, "es") == "morfina"
+    assert label_of(graph, TERM, "de") == "morphine"
 
 
 def test_another_label_is_better_than_none() -> None:
