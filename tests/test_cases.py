@@ -37,6 +37,7 @@ SECTIONS = {
     "low-dose-naltrexone",
     "incomplete-records",
     "combinations",
+    "cdc2022",
 }
 KEYS = {"title", "why", "asOf", "unreported", "gate", "patient", "guideline", "guidelines"}
 EXPECTATIONS = {
