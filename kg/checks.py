@@ -9,6 +9,7 @@ from rdflib import OWL, RDF, RDFS, XSD, Graph, URIRef
 from rdflib.term import Node
 
 from kg.errors import UnsupportedAxiom
+from kg.labels import label_of
 from kg.namespaces import NXL, local_name
 from kg.sources import Sources
 from kg.statements import conjuncts
@@ -184,4 +185,4 @@ def _owner(graph: Graph, node: Node) -> URIRef:
 
 
 def _label(graph: Graph, term: URIRef) -> str:
-    return f"{graph.value(term, RDFS.label) or local_name(term)} ({local_name(term)})"
+    return f"{label_of(graph, term) or local_name(term)} ({local_name(term)})"

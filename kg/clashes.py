@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import combinations
 
-from rdflib import OWL, RDF, RDFS, Graph, URIRef
+from rdflib import OWL, RDF, Graph, URIRef
 
 from kg.errors import InconsistentOntology, UnsatisfiableClass
+from kg.labels import label_of
 from kg.namespaces import local_name
 from kg.reasoner import reason
 from kg.sources import Sources
@@ -89,7 +90,7 @@ def _disjoint_pair(graph: Graph, classes: Iterable[URIRef]) -> str:
 
 
 def _name(graph: Graph, term: URIRef) -> str:
-    return f"'{graph.value(term, RDFS.label) or local_name(term)}' ({local_name(term)})"
+    return f"'{label_of(graph, term) or local_name(term)}' ({local_name(term)})"
 
 
 def _place(sources: Sources, term: URIRef) -> str:

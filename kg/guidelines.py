@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rdflib import RDF, RDFS, Graph, URIRef
+from rdflib import RDF, Graph, URIRef
 
 from kg.errors import UnsupportedAxiom
+from kg.labels import label_of
 from kg.namespaces import NXL
 
 _ROLES = (
@@ -55,7 +56,7 @@ def read_guidelines(graph: Graph) -> dict[str, Guideline]:
         guidelines[str(code)] = Guideline(
             iri=iri,
             code=str(code),
-            label=str(graph.value(iri, RDFS.label) or code),
+            label=label_of(graph, iri) or str(code),
             disclaimer=str(graph.value(iri, NXL.disclaimer) or ""),
             scope=scope,
             indicated=indicated,

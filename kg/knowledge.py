@@ -6,8 +6,10 @@ from collections.abc import Iterable
 from functools import cached_property
 
 from rdflib import OWL, RDF, RDFS, Graph, Literal, URIRef
+from rdflib.term import Node
 
 from kg.guidelines import Guideline, read_guidelines
+from kg.labels import label_of
 from kg.namespaces import NXL
 from kg.statements import Statement, conjuncts, read_statements
 from kg.taxonomy import Taxonomy
@@ -163,17 +165,24 @@ class Knowledge:
     @cached_property
     def dosed_groups(self) -> frozenset[URIRef]:
         """The interventions for which some class of parts names a therapeutic dose in mg a day."""
-        groups = set()
+        return frozenset(group for group, asked in self._parts_at_dose if NXL.dailyDoseMg in asked)
+
+    @cached_property
+    def undosed_groups(self) -> frozenset[URIRef]:
+        """The interventions that count by sessions or duration alone: a class of parts names them and nothing else."""
+        return frozenset(group for group, asked in self._parts_at_dose if asked == {NXL.ofSubstance})
+
+    @cached_property
+    def _parts_at_dose(self) -> tuple[tuple[URIRef, frozenset[Node | None]], ...]:
+        """Of each class of therapeutically dosed parts its intervention, and the properties that it asks for."""
+        found = []
         for part_class in self.taxonomy.below(NXL.TherapeuticallyDosedPart):
-            substance, dosed = None, False
-            for conjunct in conjuncts(self.graph, part_class):
-                property_ = self.graph.value(conjunct, OWL.onProperty)
-                dosed = dosed or property_ == NXL.dailyDoseMg
-                if property_ == NXL.ofSubstance:
-                    substance = self.graph.value(conjunct, OWL.someValuesFrom)
-            if dosed and isinstance(substance, URIRef):
-                groups.add(substance)
-        return frozenset(groups)
+            asked = {self.graph.value(c, OWL.onProperty): c for c in conjuncts(self.graph, part_class)}
+            restriction = asked.get(NXL.ofSubstance)
+            of = None if restriction is None else self.graph.value(restriction, OWL.someValuesFrom)
+            if isinstance(of, URIRef):
+                found.append((of, frozenset(asked) - {None}))
+        return tuple(found)
 
     @cached_property
     def longest_wash_out_days(self) -> int:
@@ -240,8 +249,6 @@ class Knowledge:
     def _same(self) -> dict[URIRef, URIRef]:
         return {term: term for term in self.taxonomy.classes}
 
-    def label(self, term: URIRef) -> str:
-        """The English label of a term, or its local name."""
-        for value in self.graph.objects(term, RDFS.label):
-            return str(value)
-        return str(term).rsplit("/", 1)[-1]
+    def label(self, term: URIRef, lang: str = "en") -> str:
+        """The label of a term in a language, else in English, else its local name."""
+        return label_of(self.graph, term, lang) or str(term).rsplit("/", 1)[-1]

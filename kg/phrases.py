@@ -11,6 +11,7 @@ from kg.explanation import Fact, FactKind, Gap, Missing
 from kg.expressions import Expression
 from kg.facts import Course, Measurement, PatientFacts
 from kg.knowledge import Knowledge
+from kg.labels import label_of
 from kg.namespaces import NXL, local_name
 from kg.statements import Statement
 
@@ -18,11 +19,12 @@ Places = Mapping[tuple[str, object], str]
 
 
 class Phrases:
-    """Words from one ontology for one audience; with `lay`, in the words for patients."""
+    """Words from one ontology for one audience: with `lay`, in the words for patients; labels in `lang` where it has them."""
 
-    def __init__(self, knowledge: Knowledge, *, lay: bool) -> None:
+    def __init__(self, knowledge: Knowledge, *, lay: bool, lang: str = "en") -> None:
         self.knowledge = knowledge
         self.lay = lay
+        self.lang = lang
         self._labels: dict[str, str] = {}
         self._statements: dict[URIRef, dict[str, Any]] = {}
         self._terms: dict[str, dict[str, str]] = {}
@@ -33,8 +35,9 @@ class Phrases:
         known = self._labels.get(term)
         if known is None:
             iri = URIRef(term)
-            lay = self.knowledge.graph.value(iri, NXL.layLabel) if self.lay else None
-            known = self._labels[term] = str(lay) if lay is not None else self.knowledge.label(iri)
+            english = self.lay and self.lang == "en"
+            lay = label_of(self.knowledge.graph, iri, property_=NXL.layLabel) if english else None
+            known = self._labels[term] = lay if lay is not None else self.knowledge.label(iri, self.lang)
         return known
 
     def term_id(self, term: str) -> str:
@@ -70,7 +73,7 @@ class Phrases:
 
     def _source(self, source: URIRef) -> dict[str, str | None]:
         graph = self.knowledge.graph
-        title = graph.value(source, DCTERMS.title) or graph.value(source, RDFS.label)
+        title = graph.value(source, DCTERMS.title) or label_of(graph, source)
         link = graph.value(source, RDFS.seeAlso)
         return {
             "id": local_name(source),

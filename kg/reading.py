@@ -334,8 +334,9 @@ class _Reader:
         return CoursePart(substance, dose, reached, bool(entry.maximum_tolerated_dose), not_tolerated)
 
     def _dose_is_stated(self, part: CoursePart) -> bool:
-        is_procedure = self.knowledge.interventions.is_a(part.substance, NXL.Procedure)
-        return part.daily_dose_mg is not None or part.at_maximum_tolerated_dose or is_procedure
+        groups = self.knowledge.undosed_groups
+        has_none = any(self.knowledge.interventions.is_a(part.substance, group) for group in groups)
+        return part.daily_dose_mg is not None or part.at_maximum_tolerated_dose or has_none
 
     @staticmethod
     def _tolerance(

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rdflib import DCTERMS, OWL, RDFS, Graph, URIRef
+from rdflib import DCTERMS, OWL, Graph, URIRef
 from rdflib.term import Node
 
+from kg.labels import label_of
 from kg.namespaces import NXL
 from kg.taxonomy import Taxonomy
 from kg.therapies import Therapy
@@ -135,7 +136,7 @@ def _read(graph: Graph, taxonomy: Taxonomy, kinds: set[URIRef], iri: URIRef) -> 
     text = _text(graph, iri, NXL.statement)
     return Statement(
         iri=iri,
-        label=_text(graph, iri, RDFS.label),
+        label=label_of(graph, iri) or "",
         kind=specific[0] if specific else None,
         text=Text(text, _text(graph, iri, NXL.layStatement) or text),
         source=tuple(sorted(URIRef(str(s)) for s in graph.objects(iri, DCTERMS.source))),

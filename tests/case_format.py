@@ -15,6 +15,9 @@ A case is about the seed guideline unless it names another one; or it compares s
     guidelines:
       seed: {expect: {eligible: [pregabalin]}}
       french2020: {expect: {not-reached: [pregabalin]}}
+
+`everything else: not-reached` is said of the options that the guideline has a place for. Those of which it never speaks
+are expected to be `not-indicated` then.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ from rdflib import DCTERMS, OWL, RDF, RDFS, SKOS, VANN, Graph, Literal, URIRef
 from kg import closure
 from kg.examples import Example, example_axioms, read_examples
 from kg.knowledge import Knowledge
+from kg.labels import label_of
 from kg.namespaces import CLOSURE_IRI, IAO_DEFINITION, NXL, local_name
 from kg.sources import CATALOG, Module, Sources, read_catalog, read_module
 from tests.conftest import ONTOLOGY
@@ -136,8 +137,43 @@ def test_every_term_has_one_label_and_one_definition(graph: Graph, own_terms: li
 def test_labels_are_unique(graph: Graph, own_terms: list[URIRef]) -> None:
     by_label: dict[str, list[str]] = {}
     for term in own_terms:
-        by_label.setdefault(str(graph.value(term, RDFS.label)).casefold(), []).append(local_name(term))
+        by_label.setdefault(str(label_of(graph, term)).casefold(), []).append(local_name(term))
     assert not {label: terms for label, terms in by_label.items() if len(terms) > 1}
+
+
+def test_options_and_what_they_use_have_a_name_in_each_language(authored: Knowledge) -> None:
+    """Unique in its language, and marked as a translation that no clinician has reviewed."""
+    graph = authored.graph
+    terms = {t.iri for t in authored.therapies} | (authored.stated.below(NXL.Intervention) - {NXL.Intervention})
+    for language in ("en", "fr", "es"):
+        labels = [v for t in terms for v in graph.objects(t, RDFS.label) if v.language == language]
+        assert len(labels) == len(terms), language
+        assert len({str(v).casefold() for v in labels}) == len(terms), language
+    assert all((t, NXL.translationStatus, NXL.unverified) in graph for t in terms)
+
+
+def test_dosing_advice_says_what_the_therapy_says(authored: Knowledge) -> None:
+    """The advice that an answer shows and the doses that queries find on the therapy are the same."""
+    graph = authored.graph
+    said = (
+        NXL.startingDose,
+        NXL.titration,
+        NXL.targetDose,
+        NXL.maximumDose,
+        NXL.minimumTrial,
+        NXL.renalLimit,
+        NXL.hepaticLimit,
+        NXL.doseForm,
+        NXL.route,
+    )
+    dosed = sorted(t for t in graph.subjects(NXL.route, None))
+    assert len(dosed) == 35
+    for therapy in dosed:
+        advice = NXL[local_name(therapy).removesuffix("Therapy") + "Dosing"]
+        text = str(graph.value(advice, NXL.statement))
+        assert not [str(v) for p in said for v in graph.objects(therapy, p) if str(v) not in text], advice
+        for same in (DCTERMS.source, NXL.reviewStatus, NXL.researchRow):
+            assert set(graph.objects(advice, same)) == set(graph.objects(therapy, same)), advice
 
 
 def test_what_a_patient_may_read_has_a_lay_label(authored: Knowledge) -> None:
