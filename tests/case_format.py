@@ -7,6 +7,14 @@ A course is one line: what was taken, then what is known of it, separated by com
     morphine 60 mg, since 2026-08-01, ongoing, therapeutic dose reached, 10 weeks at dose, effective
 
 Names are labels of the ontology (or its local names). An option goes by what it uses: `morphine`, `gabapentin with *`.
+
+A case is about the seed guideline unless it names another one; or it compares several, with the expectations of each:
+
+    guideline: neupsig2015
+
+    guidelines:
+      seed: {expect: {eligible: [pregabalin]}}
+      french2020: {expect: {not-reached: [pregabalin]}}
 """
 
 from __future__ import annotations
@@ -86,7 +94,26 @@ def request_of(case: dict[str, Any], names: Names) -> dict[str, Any]:
         for name, key in (("age", "ageYears"), ("sex", "sex"), ("pregnant", "pregnant"))
         if name in given
     }
-    return {"asOf": str(case["asOf"]), "unreportedFindings": case["unreported"], "patient": patient}
+    return {
+        "asOf": str(case["asOf"]),
+        "unreportedFindings": case["unreported"],
+        "guidelines": list(guidelines_of(case)),
+        "patient": patient,
+    }
+
+
+def guidelines_of(case: dict[str, Any]) -> tuple[str, ...]:
+    """The codes of the guidelines that answer: the one that the case is about, then those that it compares with it."""
+    compared = case.get("guidelines", {})
+    named = case.get("guideline", None if compared else "seed")
+    return tuple(dict.fromkeys([*([named] if named else []), *compared]))
+
+
+def expectations_of(case: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """What a case expects of each guideline's answer, by the guideline's code."""
+    first = guidelines_of(case)[0]
+    compared: dict[str, dict[str, Any]] = case.get("guidelines", {})
+    return {code: (case if code == first else {}) | compared.get(code, {}) for code in guidelines_of(case)}
 
 
 def _lab(line: str) -> dict[str, Any]:
