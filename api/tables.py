@@ -46,15 +46,32 @@ def answer_text(answer: Mapping[str, Any], width: int) -> str:
     """An eligibility answer: a table of the options with their reasons, then input issues, knowledge and notice."""
     rows = [
         [
-            str(option["therapy"]["label"]),
-            _name(option.get("line")),
-            str(option["status"]) + (" (in use)" if option.get("inUse") else ""),
+            str(option["therapy"]["label"]) + (" (in use)" if option["inUse"] else ""),
+            "\n".join(_standings(option)),
             "\n".join(_reasons(option)),
         ]
         for option in answer["options"]
     ]
-    parts = [table(["option", "line", "status", "why"], rows, width)]
+    parts = [*_scopes(answer), table(["option", "status", "why"], rows, width)]
     return "\n\n".join([*parts, *_closing(answer, width)])
+
+
+def _scopes(answer: Mapping[str, Any]) -> list[str]:
+    """The guidelines that do not speak to this patient."""
+    outside = [str(g["label"]) for g in answer.get("guidelines", ()) if g["inScope"] is False]
+    return [f"Outside the scope of: {', '.join(outside)}."] if outside else []
+
+
+def _standings(option: Mapping[str, Any]) -> list[str]:
+    """The status of an option: the one that a policy makes, then by each guideline."""
+    rows = [row for row in option["guidelines"] if row["status"] != "out-of-scope"]
+    told = [] if option["status"] is None else [str(option["status"]).upper()]
+    if option["agreement"] == "split":
+        told.append("guidelines disagree")
+    for row in rows:
+        line = f", {row['line']} line" if row.get("line") else ""
+        told.append(f"{row['guideline']}: {row['status']}{line}")
+    return told or ["out-of-scope" if option["guidelines"] else "not mentioned"]
 
 
 def what_if_text(found: Mapping[str, Any], width: int) -> str:
@@ -63,7 +80,11 @@ def what_if_text(found: Mapping[str, Any], width: int) -> str:
     `+` marks what comes, `-` what goes.
     """
     options = [
-        [str(change["therapy"]["label"]), _turn(change["status"]), "\n".join(_differences(change))]
+        [
+            str(change["therapy"]["label"]),
+            "\n".join(f"{row['guideline']}: {_turn(row['status'])}" for row in change["guidelines"]),
+            "\n".join(_differences(change)),
+        ]
         for change in found["changes"]
     ]
     steps = [
@@ -101,16 +122,23 @@ def _turn(pair: Mapping[str, Any], names: Mapping[Any, str] | None = None) -> st
 
 
 def _differences(change: Mapping[str, Any]) -> list[str]:
-    lines = _signed(change["statements"], lambda reason: _reason(reason) + _rests_on(reason))
-    lines += _signed(change["missing"], lambda missing: f"missing: {_issue(missing)}")
-    lines += _signed(change["unmetSteps"], lambda step: f"unmet: {step['label']}")
+    lines = _gained_and_lost(change)
+    for row in change["guidelines"]:
+        lines += [f"{line[:2]}{row['guideline']}: {line[2:]}" for line in _gained_and_lost(row)]
     if change["inUse"]["before"] != change["inUse"]["after"]:
         lines.append(f"{'+' if change['inUse']['after'] else '-'} in use")
     return lines
 
 
+def _gained_and_lost(part: Mapping[str, Any]) -> list[str]:
+    lines = _signed(part["statements"], lambda reason: _reason(reason) + _rests_on(reason))
+    lines += _signed(part["missing"], lambda missing: f"missing: {_issue(missing)}")
+    return lines + _signed(part.get("unmetSteps", {}), lambda step: f"unmet: {step['label']}")
+
+
 def _signed(lists: Mapping[str, Sequence[Any]], tell: Callable[[Any], str]) -> list[str]:
-    return [f"{sign} {tell(entry)}" for sign, side in (("+", "gained"), ("-", "lost")) for entry in lists[side]]
+    sides = (("+", "gained"), ("-", "lost"))
+    return [f"{sign} {tell(entry)}" for sign, side in sides for entry in lists.get(side, ())]
 
 
 def _rests_on(reason: Mapping[str, Any]) -> str:
@@ -123,10 +151,17 @@ def _way(way: Mapping[str, Any]) -> str:
 
 
 def _reasons(option: Mapping[str, Any]) -> list[str]:
-    reasons = [_reason(reason) for reason in option.get("because", ())]
-    for missing in option.get("missing", ()):
-        reasons.append(f"missing: {_issue(missing)}")
-    return reasons
+    lines = _told(option)
+    for row in option["guidelines"]:
+        lines += [f"{row['guideline']}: {line}" for line in _told(row)]
+    return lines
+
+
+def _told(part: Mapping[str, Any]) -> list[str]:
+    return [
+        *(_reason(reason) for reason in part["because"]),
+        *(f"missing: {_issue(missing)}" for missing in part["missing"]),
+    ]
 
 
 def _reason(reason: Mapping[str, Any]) -> str:

@@ -35,6 +35,11 @@ class Reading(Enum):
         """The reading that a request's policy asks for contraindications."""
         return cls.OPEN if policy is Policy.UNKNOWN else cls.ASSUMED
 
+    @property
+    def leaves_open(self) -> bool:
+        """Whether silence says nothing."""
+        return self is Reading.OPEN
+
 
 @dataclass(frozen=True, slots=True)
 class PatientAxioms:

@@ -152,45 +152,57 @@ class _Writer:
     # -- options
 
     def option(self, option: Mapping[str, Any], position: int) -> None:
-        iri = self.option_iri(option["guideline"], option["therapy"]["id"])
-        guideline = self.guidelines[option["guideline"]]
+        iri = self.option_iri(option["therapy"]["id"])
         therapy = URIRef(option["therapy"]["iri"])
         self.add(self.iri, DCTERMS.hasPart, iri)
         self.add(iri, RDF.type, OWL.NamedIndividual, NXL.TherapyOption, therapy)
         self.add(iri, RDFS.label, option["therapy"]["label"])
         self.add(iri, NXL.forPatient, self.patient)
-        self.add(iri, NXL.guideline, URIRef(guideline["id"]))
-        self.add(iri, NXL.status, Literal(option["status"]))
+        self.add(iri, NXL.status, None if option["status"] is None else Literal(option["status"]))
+        self.add(iri, NXL.agreement, Literal(option["agreement"]))
         self.add(iri, NXL.inUse, option["inUse"])
-        self.add(iri, NXL.line, self.lines.get(option["line"]))
-        self.add(iri, NXL.strength, self.strengths.get(option["strength"]))
         self.add(iri, NXL.rank, position)
-        if option["status"] == Status.ELIGIBLE.value:
-            self.add(iri, RDF.type, self.knowledge.guidelines[option["guideline"]].eligible)
-        for reason in option["because"]:
-            self.reason(iri, reason)
-        for reason in option["whyNot"]:
+        self.reasons(iri, iri, option)
+        self.add(iri, NXL.assumedAbsent, *(self.term(assumed["id"]) for assumed in option["assumedAbsent"]))
+        for standing in option["guidelines"]:
+            self.standing(iri, option["therapy"]["id"], standing)
+
+    def standing(self, option: URIRef, therapy: str, standing: Mapping[str, Any]) -> None:
+        """What a guideline makes of an option."""
+        iri = self.part("standing", standing["guideline"], therapy)
+        self.add(option, NXL.standing, iri)
+        self.add(iri, NXL.guideline, URIRef(self.guidelines[standing["guideline"]]["id"]))
+        self.add(iri, NXL.status, Literal(standing["status"]))
+        self.add(iri, NXL.line, self.lines.get(standing["line"]))
+        self.add(iri, NXL.strength, self.strengths.get(standing["strength"]))
+        if standing["status"] == Status.ELIGIBLE.value:
+            self.add(option, RDF.type, self.knowledge.guidelines[standing["guideline"]].eligible)
+        self.reasons(iri, option, standing)
+        for step in standing["unmetSteps"]:
+            self.add(iri, NXL.unmetStep, URIRef(step["step"]))
+            self.add(URIRef(step["step"]), RDFS.label, self.knowledge.label(URIRef(step["step"])))
+        self.add(iri, NXL.alternative, *(self.option_iri(other) for other in standing["alternatives"]))
+
+    def reasons(self, iri: URIRef, option: URIRef, told: Mapping[str, Any]) -> None:
+        """Why an option, or its standing, is what it is: the statements for it, those against it, and what is missing."""
+        for reason in told["because"]:
+            self.reason(iri, option, reason)
+        for reason in told["whyNot"]:
             if "statement" in reason:
                 self.add(iri, NXL.rejectedBy, URIRef(reason["statement"]))
                 self.statement(URIRef(reason["statement"]))
-        for missing in option["missing"]:
+        for missing in told["missing"]:
             self.missing(iri, missing)
-        for step in option["unmetSteps"]:
-            self.add(iri, NXL.unmetStep, URIRef(step["step"]))
-            self.add(URIRef(step["step"]), RDFS.label, self.knowledge.label(URIRef(step["step"])))
-        self.add(iri, NXL.assumedAbsent, *(self.term(assumed["id"]) for assumed in option["assumedAbsent"]))
-        others = (self.option_iri(option["guideline"], other) for other in option["alternatives"])
-        self.add(iri, NXL.alternative, *others)
 
-    def option_iri(self, guideline: str, therapy: str) -> URIRef:
-        return self.part("option", guideline, therapy)
+    def option_iri(self, therapy: str) -> URIRef:
+        return self.part("option", therapy)
 
-    def reason(self, option: URIRef, reason: Mapping[str, Any]) -> None:
+    def reason(self, of: URIRef, option: URIRef, reason: Mapping[str, Any]) -> None:
         """A statement that holds for an option: a class of it, and a reason that names the facts."""
         statement = URIRef(reason["statement"])
-        iri = self.part("because", local_name(statement), of=option)
+        iri = self.part("because", local_name(statement), of=of)
         self.add(option, RDF.type, statement)
-        self.add(option, NXL.because, iri)
+        self.add(of, NXL.because, iri)
         self.add(iri, RDF.type, PROV.Entity)
         self.add(iri, NXL.about, statement)
         self.add(iri, PROV.wasDerivedFrom, *self.facts(reason["facts"]))

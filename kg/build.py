@@ -81,7 +81,7 @@ def build(
     meta = _meta(about["version_iri"], about["content_hash"], graphs)
     counts = {str(GRAPH[name]): len(graph) for name, graph in {**graphs, "meta": meta}.items()}
     report(f"writing {target}")
-    written = {**graphs, "meta": meta, "closure": closure.generate_graph(sources)}
+    written = {**graphs, "meta": meta, "closure": closure.closure_of(asserted)}
     files = {f"{name}.nt": "".join(canonical_lines(graph)) for name, graph in written.items()}
     return publish(target, {**files, PROGRAM: program.to_json()}, {**about, "graphs": counts})
 

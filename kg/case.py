@@ -23,7 +23,8 @@ class Case:
     """The facts of a patient, in the sets and numbers that conditions ask for.
 
     Methods give three truth values. `courses_of` has the courses by therapy, `parts_of` the parts of courses by
-    substance, `vague` the courses with a substance that is not specified. `memo` keeps what was found for named classes,
+    substance, `vague` the courses with a substance that is not specified. `left_out` is a set of classes of options that
+    are taken as not stated. `memo` keeps what was found for named classes,
     `contraindications` what the engine found to be forbidden, `pinned` what has to live as long as the case.
     """
 
@@ -36,6 +37,7 @@ class Case:
         "hierarchy",
         "is_closed",
         "kept",
+        "left_out",
         "memo",
         "open",
         "parts_of",
@@ -44,8 +46,9 @@ class Case:
         "vague",
     )
 
-    def __init__(self, hierarchy: Hierarchy, facts: PatientFacts, reading: Reading) -> None:
+    def __init__(self, hierarchy: Hierarchy, facts: PatientFacts, reading: Reading, left_out: int = 0) -> None:
         self.hierarchy = hierarchy
+        self.left_out = left_out
         self.facts = facts
         self.reading = reading
         self.is_closed = reading is not Reading.OPEN or facts.medications_complete
@@ -90,6 +93,7 @@ class Case:
         """The same facts with nothing found of them yet; written out, since this is done for every patient."""
         case = object.__new__(Case)
         case.hierarchy, case.facts, case.reading = self.hierarchy, self.facts, self.reading
+        case.left_out = self.left_out
         case.is_closed, case.kept = self.is_closed, self.kept
         case.held, case.open, case.denied = self.held, self.open, self.denied
         case.courses_of, case.parts_of, case.vague = self.courses_of, self.parts_of, self.vague

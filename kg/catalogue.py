@@ -19,6 +19,7 @@ from kg.guidelines import Guideline
 from kg.index import positions
 from kg.namespaces import NXL, local_name
 from kg.phrases import Phrases
+from kg.statements import Statement
 from kg.therapies import Therapy
 
 Row = dict[str, Any]
@@ -57,9 +58,9 @@ class Catalogue:
     Rows are shared between answers and must not be changed.
     """
 
-    def __init__(self, engine: CompiledEngine, whole: WholeClasses, *, lay: bool) -> None:
+    def __init__(self, engine: CompiledEngine, whole: WholeClasses, *, lay: bool, lang: str = "en") -> None:
         self.engine = engine
-        self.phrases = Phrases(engine.knowledge, lay=lay)
+        self.phrases = Phrases(engine.knowledge, lay=lay, lang=lang)
         self._whole = whole
         knowledge, index = engine.knowledge, engine.index
         known = [knowledge.statements.get(URIRef(iri)) for iri in index.classes]
@@ -86,6 +87,10 @@ class Catalogue:
         self.placements = {
             (code, t.iri): self._placements(code, t) for code in knowledge.guidelines for t in knowledge.therapies
         }
+        self.placing = frozenset(code for code, rules in engine.rules.items() if rules.indicated)
+        self.speaks = {
+            (code, t.iri): self._speaks(code, t) for code in knowledge.guidelines for t in knowledge.therapies
+        }
         self.steps_asked = {key: self._steps_asked(key[0], placements) for key, placements in self.placements.items()}
         self.steps = {
             str(step): self._step(code, str(step))
@@ -108,7 +113,18 @@ class Catalogue:
                 return frozenset({term})
         return frozenset()
 
-    # -- placements and steps
+    # -- what guidelines say
+
+    def _speaks(self, code: str, therapy: Therapy) -> int:
+        """What a guideline itself says of a therapy, whatever was tried."""
+        index, rules = self.engine.index, self.engine.rules[code]
+        own = index.of_guideline[code] | rules.indicated | rules.recommended_against
+        return index.concerned[therapy.iri] & own & ~(rules.exhausted | rules.in_use)
+
+    def left_out(self, statement: Statement) -> Row:
+        """A statement that a request did not want to hear, as answers name it."""
+        row = self.phrases.statement(statement)
+        return {key: row[key] for key in ("statement", "label", "kind", "guideline", "jurisdiction", "reviewStatus")}
 
     def _placements(self, code: str, therapy: Therapy) -> tuple[Placement, ...]:
         knowledge, engine = self.engine.knowledge, self.engine
@@ -149,7 +165,8 @@ class Catalogue:
 
     def _step(self, code: str, step: str) -> Step:
         expression, statements = self.engine.program.classes[step], self.engine.knowledge.statements
-        names = [e[1] for e in expression[1:] if e[0] == "named"] if expression[0] == "any" else []
+        parts = expression[1:] if expression[0] == "any" else ()
+        names = dict.fromkeys(e[1] for e in parts if e[0] == "named")
         stated = [(name, statements[URIRef(name)]) for name in names if URIRef(name) in statements]
         branches = tuple((name, self.phrases.statement(statement)) for name, statement in stated)
         met_by = [{k: row[k] for k in ("statement", "label", "text")} for _, row in branches]
@@ -209,3 +226,8 @@ class Catalogue:
     def guideline(self, guideline: Guideline) -> Row:
         """A guideline as answers name it."""
         return {"code": guideline.code, "id": str(guideline.iri), "label": guideline.label}
+
+    @staticmethod
+    def notice(guidelines: tuple[Guideline, ...]) -> str:
+        """What every answer by some guidelines has to say of itself."""
+        return " ".join(dict.fromkeys(g.disclaimer for g in guidelines))

@@ -32,7 +32,10 @@ _OPEN = frozenset({NXL.Patient, NXL.TherapyCourse, NXL.CoursePart})
 
 def generate(sources: Sources) -> str:
     """The text of the closure module for `sources`, in Turtle, one member a line."""
-    graph = sources.graph
+    return _generate(sources.graph)
+
+
+def _generate(graph: Graph) -> str:
     taxonomy = Taxonomy.of(graph)
     helpers = read_whole_class_therapies(graph, taxonomy)
     blocks = [
@@ -63,9 +66,9 @@ def refuting_axioms(graph: Graph, taxonomy: Taxonomy) -> Graph:
     return _parse(blocks)
 
 
-def generate_graph(sources: Sources) -> Graph:
-    """The closure module for `sources` as triples."""
-    return Graph().parse(data=generate(sources), format="turtle")
+def closure_of(graph: Graph) -> Graph:
+    """The closure module for authored modules, as triples."""
+    return Graph().parse(data=_generate(graph), format="turtle")
 
 
 def write(sources: Sources) -> Path:
@@ -90,7 +93,7 @@ def check(sources: Sources) -> None:
     stated = module.graph.value(CLOSURE_IRI, NXL.sourceHash)
     if stated is None or str(stated) != content_hash(sources.graph):
         raise StaleClosure(str(path), "the closure was generated from other modules than those beside it.", mend)
-    if content_hash(module.graph) != content_hash(generate_graph(sources)):
+    if content_hash(module.graph) != content_hash(closure_of(sources.graph)):
         raise StaleClosure(str(path), "the closure is not the one that the modules generate.", mend)
 
 

@@ -90,13 +90,19 @@ class CompiledEngine:
             for code, rules in program.rules.items()
         }
 
-    def evaluate(self, facts: PatientFacts, policy: Policy, guidelines: Iterable[Guideline]) -> CompiledEvaluation:
-        """Decide the standing of every therapy for the patient by each guideline."""
-        return CompiledEvaluation(self, facts, policy, tuple(guidelines))
+    def evaluate(
+        self, facts: PatientFacts, policy: Policy, guidelines: Iterable[Guideline], left_out: int = 0
+    ) -> CompiledEvaluation:
+        """Decide the standing of every therapy for the patient by each guideline.
+
+        `left_out` is a set of the index: statements that are taken as not made.
+        """
+        return CompiledEvaluation(self, facts, policy, tuple(guidelines), left_out)
 
     def marks(self, case: Case, among: int) -> Marks:
         """The truth of the patient side of classes of options."""
         nothing_said = self._of_nobody(case.reading, case.facts.sex)
+        among &= ~case.left_out
         touched = self.index.touched(case.facts) & among
         true = nothing_said.true & among & ~touched
         unknown = nothing_said.unknown & among & ~touched
@@ -241,13 +247,17 @@ class CompiledEvaluation:
     """
 
     def __init__(
-        self, engine: CompiledEngine, facts: PatientFacts, policy: Policy, guidelines: tuple[Guideline, ...]
+        self,
+        engine: CompiledEngine,
+        facts: PatientFacts,
+        policy: Policy,
+        guidelines: tuple[Guideline, ...],
+        left_out: int = 0,
     ) -> None:
         self.engine = engine
-        self.documented = Case(engine.hierarchy, facts, Reading.DOCUMENTED)
+        self.documented = Case(engine.hierarchy, facts, Reading.DOCUMENTED, left_out)
         self.policy = self.documented.of_reading(Reading.of(policy))
         self.marks: dict[URIRef, Marks] = {}
-        self.standings: dict[tuple[str, URIRef], Standing] = {}
         index, documented = engine.index, self.documented
         said = engine.marks(documented, index.all & ~index.contraindicated)
         forbidden = engine.contraindications(self.policy)
@@ -260,31 +270,45 @@ class CompiledEvaluation:
                 linked = engine.linked(documented, therapy, said)
                 true, unknown = true | linked.true, unknown | linked.unknown
             self.marks[therapy.iri] = Marks(true, unknown)
-        for guideline in guidelines:
-            self._judge(guideline)
+        self._scopes = {g.code: engine.rules[g.code].scope(documented) for g in guidelines}
+        self._reached: dict[str, Marks] = {}
+        self._standings: dict[tuple[str, URIRef], Standing] = {}
 
-    def _judge(self, guideline: Guideline) -> None:
-        engine = self.engine
-        index, rules = engine.index, engine.rules[guideline.code]
-        in_scope = rules.scope(self.documented)
-        reached: Marks | None = None
-        for therapy in engine.knowledge.therapies:
-            marks = self.marks[therapy.iri]
-            indicated = marks.among(rules.indicated)
-            but_for_steps = False
-            if indicated is False and index.concerned[therapy.iri] & rules.indicated:
-                if reached is None:
-                    reached = engine.marks(self.documented.with_classes(rules.steps), rules.indicated)
-                but_for_steps = reached.among(rules.indicated & index.concerned[therapy.iri]) is True
-            self.standings[guideline.code, therapy.iri] = Standing(
-                in_scope,
-                indicated,
-                marks.among(rules.recommended_against),
-                marks.among(index.contraindicated),
-                marks.among(rules.exhausted),
-                marks.among(rules.in_use),
-                but_for_steps,
-            )
+    def in_scope(self, guideline: Guideline) -> Truth:
+        """Whether the patient is one for whom the guideline speaks."""
+        return self._scopes[guideline.code]
+
+    def standing(self, code: str, therapy: URIRef) -> Standing:
+        """The standing of a therapy by the guideline with a code; worked out when it is first asked for."""
+        key = (code, therapy)
+        known = self._standings.get(key)
+        if known is None:
+            known = self._standings[key] = self._judged(code, therapy)
+        return known
+
+    def _judged(self, code: str, therapy: URIRef) -> Standing:
+        index, rules, marks = self.engine.index, self.engine.rules[code], self.marks[therapy]
+        indicated = marks.among(rules.indicated)
+        could_be = index.concerned[therapy] & rules.indicated
+        but_for_steps = indicated is False and could_be != 0 and self._with_steps_met(code).among(could_be) is True
+        return Standing(
+            self._scopes[code],
+            indicated,
+            marks.among(rules.recommended_against),
+            marks.among(index.contraindicated),
+            marks.among(rules.exhausted),
+            marks.among(rules.in_use),
+            but_for_steps,
+        )
+
+    def _with_steps_met(self, code: str) -> Marks:
+        """The indications of a guideline if all its steps were met."""
+        known = self._reached.get(code)
+        if known is None:
+            rules = self.engine.rules[code]
+            case = self.documented.with_classes(rules.steps)
+            known = self._reached[code] = self.engine.marks(case, rules.indicated)
+        return known
 
     @cached_property
     def undecided(self) -> Case:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import date
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -98,19 +97,23 @@ def example_verdicts(engine: CompiledEngine, ontology: Path) -> Graph:
     """The status of every option of every example, the statements that hold for it, and the steps of the patient."""
     graph = Graph()
     knowledge = engine.knowledge
-    vocabulary = Vocabulary(knowledge)
+    vocabulary, told = Vocabulary(knowledge), knowledge.statements.keys()
     for example in read_examples(ontology):
         facts = read_record(knowledge, vocabulary, example.request, _DAY).facts
         chosen = [knowledge.guidelines[c] for c in (example.request.guidelines or tuple(knowledge.guidelines))]
         evaluation = engine.evaluate(facts, example.request.unreported_findings, chosen)
-        for guideline, therapy in product(chosen, knowledge.therapies):
-            status = evaluation.standings[guideline.code, therapy.iri].status
-            option = URIRef(f"{example.base}option-{local_name(therapy.iri)}")
-            graph.add((option, NXL.status, Literal(status.value)))
-            if status is Status.ELIGIBLE:
-                graph.add((option, RDF.type, guideline.eligible))
-            for statement in evaluation.held(therapy) & knowledge.statements.keys():
-                graph.add((option, RDF.type, statement))
+        for therapy in knowledge.therapies:
+            name = local_name(therapy.iri)
+            option = URIRef(f"{example.base}option-{name}")
+            graph += ((option, RDF.type, statement) for statement in evaluation.held(therapy) & told)
+            for guideline in chosen:
+                status = evaluation.standing(guideline.code, therapy.iri).status
+                standing = URIRef(f"{example.base}standing-{guideline.code}-{name}")
+                graph.add((option, NXL.standing, standing))
+                graph.add((standing, NXL.guideline, guideline.iri))
+                graph.add((standing, NXL.status, Literal(status.value)))
+                if status is Status.ELIGIBLE:
+                    graph.add((option, RDF.type, guideline.eligible))
         patient = URIRef(f"{example.base}patient")
         for name in engine.program.classes.keys() & map(str, knowledge.statements):
             if knowledge.stated.is_a(URIRef(name), NXL.Patient) and evaluation.patient_is(name):

@@ -23,8 +23,8 @@ class OptionIndex:
     """The classes of options of a program by position, with the sets that verdicts are read from.
 
     `concerned` tells per therapy the classes whose intervention side it meets, `of_guideline` per guideline code what it
-    says itself and what holds for all. `linked` are the classes that rest on earlier trials or judgements of the option,
-    `always` those that silence may make true.
+    says itself, `of_all` what holds for every guideline. `linked` are the classes that rest on earlier trials or judgements
+    of the option, `always` those that silence may make true.
     """
 
     def __init__(self, knowledge: Knowledge, program: Program, hierarchy: Hierarchy) -> None:
@@ -40,11 +40,10 @@ class OptionIndex:
         self.linked = self.judged | self.repeating | self.sharing
         self.concerned = {t.iri: self.set_of(program.concerned[str(t.iri)]) for t in knowledge.therapies}
         stated = {iri: knowledge.statements.get(URIRef(iri)) for iri in self.classes}
-        self.statements = self.set_of(iri for iri, statement in stated.items() if statement is not None)
+        told = {iri: statement for iri, statement in stated.items() if statement is not None}
+        self.of_all = self.set_of(iri for iri, statement in told.items() if statement.guideline is None)
         self.of_guideline = {
-            code: self.set_of(
-                iri for iri, known in stated.items() if known is not None and known.guideline in (None, guideline.iri)
-            )
+            code: self.set_of(iri for iri, statement in told.items() if statement.guideline == guideline.iri)
             for code, guideline in knowledge.guidelines.items()
         }
         self._inside: dict[str, tuple[Expression, ...]] = {}

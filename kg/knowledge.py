@@ -240,8 +240,8 @@ class Knowledge:
     def _same(self) -> dict[URIRef, URIRef]:
         return {term: term for term in self.taxonomy.classes}
 
-    def label(self, term: URIRef) -> str:
-        """The English label of a term, or its local name."""
-        for value in self.graph.objects(term, RDFS.label):
-            return str(value)
-        return str(term).rsplit("/", 1)[-1]
+    def label(self, term: URIRef, lang: str = "en") -> str:
+        """The label of a term in a language, else in English, else its local name."""
+        labels = {getattr(v, "language", None): str(v) for v in sorted(self.graph.objects(term, RDFS.label), key=str)}
+        fallback = labels.get("en") or next(iter(labels.values()), str(term).rsplit("/", 1)[-1])
+        return labels.get(lang) or fallback

@@ -20,7 +20,7 @@ _OUTCOMES = ("inadequate-relief", "not-tolerated", "lost-effect", "effective", "
 
 
 class Patients:
-    """Requests for invented patients, as apps send them.
+    """Requests for invented patients, as apps send them, each to one of the guidelines.
 
     Findings, substances and bounds are those that some statement of the program asks about, with what stands around
     them in the hierarchies, so that every rule is met, missed by little, and left open.
@@ -81,8 +81,12 @@ class Patients:
             patient["medicationsComplete"] = True
         if chance.random() < 0.15:
             patient["judgedUnsuitable"] = [{"class": chance.choice(self._groups), "reason": "judged so"}]
-        policy = chance.choice(["unknown", "absent"])
-        return {"asOf": AS_OF.isoformat(), "unreportedFindings": policy, "patient": patient}
+        return {
+            "asOf": AS_OF.isoformat(),
+            "unreportedFindings": chance.choice(["unknown", "absent"]),
+            "guidelines": [chance.choice(tuple(self._knowledge.guidelines))],
+            "patient": patient,
+        }
 
     def _report(self, chance: random.Random) -> list[Record]:
         codes = [chance.choice(self._pains)] if chance.random() < 0.9 else []

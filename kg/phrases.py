@@ -18,11 +18,12 @@ Places = Mapping[tuple[str, object], str]
 
 
 class Phrases:
-    """Words from one ontology for one audience; with `lay`, in the words for patients."""
+    """Words from one ontology for one audience: with `lay`, in the words for patients; labels in `lang` where it has them."""
 
-    def __init__(self, knowledge: Knowledge, *, lay: bool) -> None:
+    def __init__(self, knowledge: Knowledge, *, lay: bool, lang: str = "en") -> None:
         self.knowledge = knowledge
         self.lay = lay
+        self.lang = lang
         self._labels: dict[str, str] = {}
         self._statements: dict[URIRef, dict[str, Any]] = {}
         self._terms: dict[str, dict[str, str]] = {}
@@ -33,8 +34,8 @@ class Phrases:
         known = self._labels.get(term)
         if known is None:
             iri = URIRef(term)
-            lay = self.knowledge.graph.value(iri, NXL.layLabel) if self.lay else None
-            known = self._labels[term] = str(lay) if lay is not None else self.knowledge.label(iri)
+            lay = self.knowledge.graph.value(iri, NXL.layLabel) if self.lay and self.lang == "en" else None
+            known = self._labels[term] = str(lay) if lay is not None else self.knowledge.label(iri, self.lang)
         return known
 
     def term_id(self, term: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from itertools import product
+from threading import Lock
 
 from rdflib import OWL, RDF, RDFS, BNode, Graph, Literal, URIRef
 from rdflib.collection import Collection
@@ -12,6 +13,7 @@ from rdflib.term import Node
 
 from kg.abox import PatientAxioms, Reading, patient_axioms
 from kg.closure import (
+    closure_of,
     entailing_axioms,
     intolerance_of,
     option_steps,
@@ -24,6 +26,7 @@ from kg.facts import PatientFacts, Policy
 from kg.guidelines import Guideline
 from kg.knowledge import Knowledge
 from kg.namespaces import NXL
+from kg.narrowing import narrowed
 from kg.reasoner import Inference, reason
 from kg.statements import Statement, conjuncts, patient_conditions
 from kg.taxonomy import Taxonomy
@@ -77,6 +80,8 @@ class ReferenceEngine:
         """
         self.knowledge = knowledge
         self.deadline_seconds = deadline_seconds
+        self._narrowed: dict[tuple[frozenset[URIRef], frozenset[URIRef]], ReferenceEngine] = {}
+        self._narrowing = Lock()
         graph, taxonomy = knowledge.graph, knowledge.stated
         undecided = _without_definitions(graph, [g.eligible for g in knowledge.guidelines.values()])
         self._entailing = undecided + entailing_axioms(graph, taxonomy)
@@ -127,6 +132,18 @@ class ReferenceEngine:
             patient_types,
             tuple(types[c] for c in documented.courses),
         )
+
+    def narrowed(self, guideline: Guideline, left_out: Iterable[URIRef] = ()) -> ReferenceEngine:
+        """The engine over what one guideline and all labels say, without some statements: much less to reason over."""
+        key = (frozenset({guideline.iri}), frozenset(left_out))
+        if len(self.knowledge.guidelines) == 1 and not key[1]:
+            return self
+        with self._narrowing:
+            if key not in self._narrowed:
+                graph = narrowed(self.knowledge.graph, *key)
+                closure, deadline = closure_of(graph), self.deadline_seconds
+                self._narrowed[key] = ReferenceEngine(Knowledge(graph), closure, deadline_seconds=deadline)
+            return self._narrowed[key]
 
     def entails(self, facts: PatientFacts, therapy: Therapy, option_class: URIRef) -> bool:
         """Whether the option of a therapy certainly belongs to a class: the contrary has no model.

@@ -28,6 +28,7 @@ _M = TypeVar("_M", bound=BaseModel)
 Code = Annotated[str, Field(min_length=1, max_length=200)]
 Outcome = Literal["inadequate-relief", "not-tolerated", "lost-effect", "effective", "stopped-other-reason", "unknown"]
 Status = Literal["present", "absent"]
+EVERY_JURISDICTION = "strictest"
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _LONGEST_COURSE_WEEKS = 5200
 _OLDEST_YEARS = 130
@@ -186,12 +187,20 @@ class PatientEntry(Model):
 
 
 class EligibilityRequest(Model):
-    """A question: which options are open to this patient, by which guidelines, as of which day."""
+    """A question: which options are open to this patient, by which guidelines, as of which day.
+
+    `policy` tells how the verdicts of several guidelines make one; `jurisdiction` whose labels count, by default all;
+    `minimum_review_status` from which review on indications and advice are heard.
+    """
 
     as_of: Day | None = None
     unreported_findings: Policy = Policy.UNKNOWN
     audience: Literal["clinician", "patient"] = "clinician"
+    lang: Literal["en", "es", "fr"] = "en"
     guidelines: Annotated[tuple[str, ...], Field(max_length=50)] = ()
+    policy: str = "each"
+    jurisdiction: str = EVERY_JURISDICTION
+    minimum_review_status: str | None = None
     patient: PatientEntry
 
 

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
-from itertools import product
 from typing import Any
 
 from rdflib import URIRef
 
 from kg.answer import Answerer
-from kg.compiled import CompiledEngine
+from kg.compiled import CompiledEngine, CompiledEvaluation
 from kg.errors import ContradictoryRecord, InvalidRecord, ReasonerTimeout
 from kg.facts import PatientFacts, Policy
 from kg.guidelines import Guideline
 from kg.namespaces import local_name
 from kg.reference import ReferenceEngine
 from kg.request import EligibilityRequest, parse_request
+from kg.selection import Selection
 from kg.therapies import Therapy
 from kg.verdicts import Standing
 
@@ -53,41 +53,54 @@ def verify(
     reference: ReferenceEngine,
     facts: PatientFacts,
     policy: Policy,
-    guidelines: tuple[Guideline, ...] = (),
+    selection: Selection,
     therapies: tuple[Therapy, ...] = (),
 ) -> Verification:
     """Let HermiT derive the verdicts of a patient anew and compare them: every truth value, status and statement.
 
-    Without `guidelines` or `therapies`, all of them. Raises ContradictoryRecord, ReasonerTimeout and ReasonerFailure.
+    Each guideline is derived by itself, beside what holds for all. Without `therapies`, all of them. Raises
+    ContradictoryRecord, ReasonerTimeout and ReasonerFailure.
     """
-    knowledge = compiled.knowledge
-    chosen = guidelines or tuple(knowledge.guidelines.values())
-    asked = therapies or knowledge.therapies
-    ours = compiled.evaluate(facts, policy, chosen)
-    theirs = reference.evaluate(facts, policy, chosen, asked)
+    asked = therapies or compiled.knowledge.therapies
+    ours = compiled.evaluate(facts, policy, selection.guidelines, selection.left_out)
+    left_out = [s.iri for s in selection.statements_left_out]
     differences: list[Difference] = []
+    for guideline in selection.guidelines:
+        narrowed = reference.narrowed(guideline, left_out)
+        differences += _differences(ours, narrowed, facts, policy, guideline, asked)
+    return Verification(len(selection.guidelines) * len(asked), tuple(differences))
+
+
+def _differences(
+    ours: CompiledEvaluation,
+    reference: ReferenceEngine,
+    facts: PatientFacts,
+    policy: Policy,
+    guideline: Guideline,
+    asked: tuple[Therapy, ...],
+) -> Iterator[Difference]:
+    """What differs of one guideline, told by a reference engine that knows this one alone."""
+    knowledge = reference.knowledge
+    told = knowledge.statements.keys()
+    theirs = reference.evaluate(facts, policy, [guideline], asked)
     for therapy in asked:
         # What the reasoner did not list it is asked again, in the form that it answers reliably.
-        unlisted = (ours.held(therapy) & knowledge.statements.keys()) - theirs.option_types[therapy.iri]
+        unlisted = (ours.held(therapy) & told) - theirs.option_types[therapy.iri]
         entailed = {c for s in unlisted if reference.entails(facts, therapy, s) for c in knowledge.taxonomy.above(s)}
         if entailed:
-            theirs = theirs.with_types(therapy.iri, frozenset(entailed), chosen)
-    for guideline, therapy in product(chosen, asked):
-        one, other = ours.standings[guideline.code, therapy.iri], theirs.standings[guideline.code, therapy.iri]
-        name = local_name(therapy.iri)
-        differences += [Difference(guideline.code, name, *aspect) for aspect in _different(one, other)]
+            theirs = theirs.with_types(therapy.iri, frozenset(entailed), [guideline])
     for therapy in asked:
-        held = ours.held(therapy) & knowledge.statements.keys()
-        listed = theirs.option_types[therapy.iri] & knowledge.statements.keys()
+        name = local_name(therapy.iri)
+        one, other = ours.standing(guideline.code, therapy.iri), theirs.standings[guideline.code, therapy.iri]
+        for aspect in _different(one, other):
+            yield Difference(guideline.code, name, *aspect)
+        held, listed = ours.held(therapy) & told, theirs.option_types[therapy.iri] & told
         if held != listed:
-            names = (_names(held - listed), _names(listed - held))
-            differences.append(Difference("all", local_name(therapy.iri), "statements", *names))
-    for guideline in chosen:
-        for step in guideline.steps:
-            truth = ours.patient_is(str(step)) is True
-            if truth is not (step in theirs.patient_types):
-                differences.append(Difference(guideline.code, local_name(step), "step", str(truth), str(not truth)))
-    return Verification(len(chosen) * len(asked), tuple(differences))
+            yield Difference(guideline.code, name, "statements", _names(held - listed), _names(listed - held))
+    for step in guideline.steps:
+        truth = ours.patient_is(str(step)) is True
+        if truth is not (step in theirs.patient_types):
+            yield Difference(guideline.code, local_name(step), "step", str(truth), str(not truth))
 
 
 def _different(one: Standing, other: Standing) -> list[tuple[str, str, str]]:
@@ -145,14 +158,14 @@ class Comparison:
 
     def of_request(self, request: EligibilityRequest, *, least_certain: int | None = None) -> Verification:
         """The same for a request that is read already."""
-        guidelines = self._answerer.guidelines(request.guidelines)
+        selection = self._answerer.selector.select(request)
         facts = self._answerer.read(request, date.today()).facts
         engine, policy = self._answerer.engine, request.unreported_findings
         asked = engine.knowledge.therapies
         if least_certain is not None:
-            standings = engine.evaluate(facts, policy, guidelines).standings
-            asked = tuple(sorted(asked, key=lambda t: _certainty(standings, guidelines, t)))[:least_certain]
-        return verify(engine, self._reference, facts, policy, guidelines, asked)
+            evaluation = engine.evaluate(facts, policy, selection.guidelines, selection.left_out)
+            asked = tuple(sorted(asked, key=lambda t: _certainty(evaluation, selection, t)))[:least_certain]
+        return verify(engine, self._reference, facts, policy, selection, asked)
 
     def of_many(
         self,
@@ -209,11 +222,9 @@ class Comparison:
             return ()
 
 
-def _certainty(
-    standings: Mapping[tuple[str, URIRef], Standing], guidelines: tuple[Guideline, ...], therapy: Therapy
-) -> tuple[int, str]:
+def _certainty(evaluation: CompiledEvaluation, selection: Selection, therapy: Therapy) -> tuple[int, str]:
     """How many truth values of an option are known; the IRI decides between equals."""
-    values = [value for g in guidelines for value in standings[g.code, therapy.iri]]
+    values = [value for g in selection.guidelines for value in evaluation.standing(g.code, therapy.iri)]
     return (sum(value is not None for value in values), str(therapy.iri))
 
 

@@ -56,14 +56,14 @@ def what_if(
     """
     before = _Side(answerer, unchanged(request), today)
     after = _Side(answerer, apply_changes(request, changes, answerer.vocabulary), today)
-    options = {_option_key(option): option for option in before.answer["options"]}
+    options = {option["therapy"]["id"]: option for option in before.answer["options"]}
     steps = {_step_key(step): step for step in before.answer["steps"]}
     compared = _Comparison(before, after)
     return {
         "asOf": after.answer["asOf"],
         "before": {"inputHash": before.answer["inputHash"]},
         "after": {"inputHash": after.answer["inputHash"]},
-        "changes": [c for o in after.answer["options"] if (c := compared.option(options[_option_key(o)], o))],
+        "changes": [c for o in after.answer["options"] if (c := compared.option(options[o["therapy"]["id"]], o))],
         "steps": [c for s in after.answer["steps"] if (c := compared.step(steps[_step_key(s)], s))],
         "inputIssues": [after.told(issue) for issue in after.answer["inputIssues"]],
         "knowledge": after.answer["knowledge"],
@@ -101,22 +101,35 @@ class _Comparison:
         self.after = after
 
     def option(self, before: Entry, after: Entry) -> Entry | None:
-        """What differs about an option, or None."""
-        statements = self.lists(before["because"], after["because"], lambda reason: reason["statement"])
-        missing = self.lists(before["missing"], after["missing"], _missing_key)
-        unmet = self.lists(before["unmetSteps"], after["unmetSteps"], lambda step: step["step"])
-        same = all(before[key] == after[key] for key in ("status", "inUse"))
-        if same and not any(part for found in (statements, missing, unmet) for part in found.values()):
+        """What differs about an option, of labels and by each guideline, or None."""
+        before_rows = {row["guideline"]: row for row in before["guidelines"]}
+        rows = [c for row in after["guidelines"] if (c := self.by_guideline(before_rows[row["guideline"]], row))]
+        told = {
+            "statements": self.lists(before["because"], after["because"], lambda reason: reason["statement"]),
+            "missing": self.lists(before["missing"], after["missing"], _missing_key),
+        }
+        same = all(before[key] == after[key] for key in ("status", "agreement", "inUse"))
+        if same and not rows and not _any_in(told):
             return None
+        compared = ("status", "agreement", "inUse")
         return {
             "therapy": after["therapy"],
-            "guideline": after["guideline"],
-            "status": {"before": before["status"], "after": after["status"]},
-            "inUse": {"before": before["inUse"], "after": after["inUse"]},
-            "statements": statements,
-            "missing": missing,
-            "unmetSteps": unmet,
+            **{key: {"before": before[key], "after": after[key]} for key in compared},
+            **told,
+            "guidelines": rows,
         }
+
+    def by_guideline(self, before: Entry, after: Entry) -> Entry | None:
+        """What differs about an option by one guideline, or None."""
+        told = {
+            "statements": self.lists(before["because"], after["because"], lambda reason: reason["statement"]),
+            "missing": self.lists(before["missing"], after["missing"], _missing_key),
+            "unmetSteps": self.lists(before["unmetSteps"], after["unmetSteps"], lambda step: step["step"]),
+        }
+        if before["status"] == after["status"] and not _any_in(told):
+            return None
+        status = {"before": before["status"], "after": after["status"]}
+        return {"guideline": after["guideline"], "status": status, **told}
 
     def step(self, before: Entry, after: Entry) -> Entry | None:
         """What differs about a step, or None."""
@@ -143,8 +156,8 @@ class _Comparison:
         }
 
 
-def _option_key(option: Entry) -> tuple[str, str]:
-    return option["guideline"], option["therapy"]["id"]
+def _any_in(told: Mapping[str, Mapping[str, list[Entry]]]) -> bool:
+    return any(part for found in told.values() for part in found.values())
 
 
 def _step_key(step: Entry) -> tuple[str, str]:

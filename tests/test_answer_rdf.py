@@ -23,8 +23,9 @@ from tests.conftest import ONTOLOGY, Ask
 EXAMPLES = sorted(path.stem for path in (ONTOLOGY / "examples").glob("*.json"))
 
 ELIGIBLE = """SELECT ?option ?statement ?source WHERE {
-  ?option a nxl:TherapyOption ; nxl:status "eligible" ; nxl:because ?reason .
-  ?reason nxl:about ?statement .
+  ?option a nxl:TherapyOption ; nxl:standing ?standing .
+  ?standing nxl:status "eligible" .
+  ?option nxl:standing?/nxl:because/nxl:about ?statement .
   ?statement dcterms:source ?source . }"""
 
 
@@ -63,8 +64,9 @@ def test_eligible_options_with_statements_and_sources_can_be_asked_for(
     expected = {
         (str(option_iri(graph, option)), reason["statement"], source["id"])
         for option in answer["options"]
-        if option["status"] == "eligible"
-        for reason in option["because"]
+        for row in option["guidelines"]
+        if row["status"] == "eligible"
+        for reason in (*option["because"], *row["because"])
         for source in reason["source"]
     }
     assert found == expected
@@ -80,21 +82,33 @@ def test_every_option_says_in_rdf_what_it_says_in_json(
         types = set(graph.objects(iri, RDF.type))
         held = {str(t) for t in types & knowledge.statements.keys()}
         assert NXL.TherapyOption in types
-        assert held == {reason["statement"] for reason in option["because"]}
-        eligible = knowledge.guidelines[option["guideline"]].eligible
-        assert (eligible in types) is (option["status"] == "eligible")
-        assert graph.value(iri, NXL.status) == Literal(option["status"])
+        assert held == {reason["statement"] for part in (option, *option["guidelines"]) for reason in part["because"]}
+        assert graph.value(iri, NXL.agreement) == Literal(option["agreement"])
         assert graph.value(iri, NXL.inUse) == Literal(option["inUse"])
         assert graph.value(iri, NXL.rank) == Literal(position)
-        assert knowledge.individual_code(graph.value(iri, NXL.line)) == option["line"]  # type: ignore[arg-type]
-        assert knowledge.individual_code(graph.value(iri, NXL.strength)) == option["strength"]  # type: ignore[arg-type]
-        labels = {str(graph.value(m, RDFS.label)) for m in graph.objects(iri, NXL.missing)}
-        assert labels == {missing["fact"]["label"] for missing in option["missing"]}
-        assert {str(s) for s in graph.objects(iri, NXL.unmetStep)} == {s["step"] for s in option["unmetSteps"]}
-        rejected = {r["statement"] for r in option["whyNot"] if "statement" in r}
-        assert {str(s) for s in graph.objects(iri, NXL.rejectedBy)} == rejected
         assert len(set(graph.objects(iri, NXL.assumedAbsent))) == len(option["assumedAbsent"])
-        assert len(set(graph.objects(iri, NXL.alternative))) == len(option["alternatives"])
+        tells_the_same(graph, iri, option)
+        standings = {str(graph.value(s, NXL.guideline)): s for s in graph.objects(iri, NXL.standing)}
+        assert len(standings) == len(option["guidelines"])
+        for row in option["guidelines"]:
+            guideline = knowledge.guidelines[row["guideline"]]
+            standing = URIRef(str(standings[str(guideline.iri)]))
+            assert (guideline.eligible in types) is (row["status"] == "eligible")
+            assert graph.value(standing, NXL.status) == Literal(row["status"])
+            assert knowledge.individual_code(graph.value(standing, NXL.line)) == row["line"]  # type: ignore[arg-type]
+            strength = knowledge.individual_code(graph.value(standing, NXL.strength))  # type: ignore[arg-type]
+            assert strength == row["strength"]
+            assert {str(s) for s in graph.objects(standing, NXL.unmetStep)} == {s["step"] for s in row["unmetSteps"]}
+            assert len(set(graph.objects(standing, NXL.alternative))) == len(row["alternatives"])
+            tells_the_same(graph, standing, row)
+
+
+def tells_the_same(graph: Graph, iri: URIRef, told: dict[str, Any]) -> None:
+    """What is missing, and what closes an option or its standing."""
+    labels = {str(graph.value(m, RDFS.label)) for m in graph.objects(iri, NXL.missing)}
+    assert labels == {missing["fact"]["label"] for missing in told["missing"]}
+    rejected = {r["statement"] for r in told["whyNot"] if "statement" in r}
+    assert {str(s) for s in graph.objects(iri, NXL.rejectedBy)} == rejected
 
 
 def test_a_reason_ends_in_facts_of_the_record(
@@ -102,9 +116,12 @@ def test_a_reason_ends_in_facts_of_the_record(
 ) -> None:
     answer, graph = answers["renal-impairment"], graphs["renal-impairment"]
     for option in answer["options"]:
-        for reason in graph.objects(option_iri(graph, option), NXL.because):
+        iri = option_iri(graph, option)
+        reasons = [r for of in (iri, *graph.objects(iri, NXL.standing)) for r in graph.objects(of, NXL.because)]
+        for reason in reasons:
             statement = str(graph.value(reason, NXL.about))
-            (told,) = (r for r in option["because"] if r["statement"] == statement)
+            parts = (option, *option["guidelines"])
+            (told,) = (r for part in parts for r in part["because"] if r["statement"] == statement)
             places = {str(p) for f in graph.objects(reason, PROV.wasDerivedFrom) for p in graph.objects(f, NXL.locator)}
             assert places == {fact["place"] for fact in told["facts"] if fact.get("place")}
     (measured,) = (f for f in graph.subjects(NXL.kind, Literal("measurement")) if isinstance(f, URIRef))
@@ -136,7 +153,9 @@ def test_an_answer_tells_where_it_comes_from(answers: dict[str, dict[str, Any]],
     assert identifiers == {f"sha256:{answer['knowledge']['contentHash']}", f"sha256:{answer['inputHash']}"}
     assert graph.value(iri, NXL.asOf, any=False) == Literal(date.fromisoformat(answer["asOf"]))
     assert str(graph.value(iri, NXL.disclaimer)) == answer["notice"]
-    sources = {s["id"] for o in answer["options"] for r in o["because"] for s in r["source"]}
+    sources = {
+        s["id"] for o in answer["options"] for p in (o, *o["guidelines"]) for r in p["because"] for s in r["source"]
+    }
     assert sources <= local_names(graph.objects(iri, PROV.wasDerivedFrom))
     assert {str(graph.value(p, NXL.forPatient)) for p in graph.subjects(RDF.type, NXL.TherapyOption)} == {
         f"{iri}/patient"
@@ -169,7 +188,7 @@ def test_patients_read_the_lay_text(ask: Ask, knowledge: Knowledge) -> None:
     request = request_of("renal-impairment") | {"audience": "patient"}
     answer = ask(request)
     graph = answer_graph(answer, knowledge)
-    reasons = [reason for option in answer["options"] for reason in option["because"]]
+    reasons = [r for option in answer["options"] for part in (option, *option["guidelines"]) for r in part["because"]]
     assert reasons
     for reason in reasons:
         assert str(graph.value(URIRef(reason["statement"]), NXL.layStatement)) == reason["text"]

@@ -78,16 +78,17 @@ def test_every_option_has_a_status_and_its_reasons_have_sources(answer: dict[str
     assert answer["options"]
     for option in answer["options"]:
         assert option["therapy"]["id"] and option["therapy"]["label"]
-        assert option["status"] in STATUSES
         assert isinstance(option["inUse"], bool)
-        assert {"line", "guideline"} <= set(option)
-        for reason in option["because"]:
+        for row in option["guidelines"]:
+            assert row["status"] in STATUSES
+            assert {"line", "strength", "guideline"} <= set(row)
+        for reason in (r for part in (option, *option["guidelines"]) for r in part["because"]):
             assert set(reason) >= {"statement", "kind", "text", "severity", "source", "locator", "reviewStatus"}
             assert reason["text"] and reason["source"] and reason["reviewStatus"]
 
 
 def test_eligible_options_come_first(answer: dict[str, Any]) -> None:
-    eligible = [option["status"] == "eligible" for option in answer["options"]]
+    eligible = [any(r["status"] == "eligible" for r in option["guidelines"]) for option in answer["options"]]
     assert eligible == sorted(eligible, reverse=True)
 
 
@@ -203,14 +204,15 @@ def test_an_answer_comes_in_the_format_that_the_client_prefers(
 
 
 def test_an_answer_as_rdf_has_the_options_of_the_json(client: TestClient, answer: dict[str, Any]) -> None:
-    expected = sorted((option["therapy"]["iri"], option["status"]) for option in answer["options"])
+    expected = sorted((o["therapy"]["iri"], row["status"]) for o in answer["options"] for row in o["guidelines"])
     for media_type in ("text/turtle", "application/ld+json"):
         response = client.post("/v1/eligibility", json=RECORD, headers={"Accept": media_type})
         graph = Graph().parse(data=response.content, format=media_type)
         therapies = {URIRef(option["therapy"]["iri"]) for option in answer["options"]}
         found = [
             (str(t), str(s))
-            for o, s in graph.subject_objects(NXL.status)
+            for o, standing in graph.subject_objects(NXL.standing)
+            for s in graph.objects(standing, NXL.status)
             for t in therapies
             if (o, RDF.type, t) in graph
         ]

@@ -16,6 +16,7 @@ import pytest
 from rdflib import Graph
 
 from api.tables import answer_text, table
+from tests.answers import by_guideline
 
 ROOT = Path(__file__).resolve().parent.parent
 GRAPHS = ("turtle", "json-ld")
@@ -110,7 +111,7 @@ def test_evaluate_prints_json_and_takes_a_policy(build_option: tuple[str, str]) 
         for policy in ("unknown", "absent")
     }
     eligible = {
-        policy: {o["therapy"]["id"] for o in answer["options"] if o["status"] == "eligible"}
+        policy: {name for name, option in by_guideline(answer).items() if option["status"] == "eligible"}
         for policy, answer in by_policy.items()
     }
     assert eligible["unknown"] <= eligible["absent"] != set()
@@ -283,10 +284,20 @@ def test_an_answer_shows_use_input_issues_and_notice() -> None:
         "options": [
             {
                 "therapy": {"id": "nxl:A", "label": "a"},
-                "line": None,
                 "status": "conditional",
+                "agreement": "for",
                 "inUse": True,
-                "because": [{"kind": "indication", "text": "It is.", "source": None, "locator": ""}],
+                "because": [],
+                "missing": [],
+                "guidelines": [
+                    {
+                        "guideline": "g",
+                        "line": "first",
+                        "status": "conditional",
+                        "because": [{"kind": "indication", "text": "It is.", "source": None, "locator": ""}],
+                        "missing": [],
+                    }
+                ],
             }
         ],
         "inputIssues": [{"place": "patient.findings[1]", "message": "The code is not mapped."}],
@@ -295,6 +306,6 @@ def test_an_answer_shows_use_input_issues_and_notice() -> None:
         "notice": "It replaces none.",
     }
     text = answer_text(answer, 100)
-    assert "conditional (in use)  indication: It is." in text
+    assert re.search(r"a \(in use\) +g: conditional, first line +g: indication: It is\.", text)
     assert "- patient.findings[1]: The code is not mapped." in text
     assert text.endswith("It replaces none.")

@@ -18,7 +18,7 @@ from kg.sources import Module, Sources
 
 @pytest.fixture(scope="module")
 def generated(sources: Sources) -> Graph:
-    return closure.generate_graph(sources)
+    return closure.closure_of(sources.graph)
 
 
 @pytest.fixture(scope="module")

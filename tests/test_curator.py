@@ -15,6 +15,7 @@ from kg.build import build
 from kg.build_folder import open_build
 from kg.request import parse_request
 from kg.sources import load_sources
+from tests.answers import by_guideline
 
 SUBSTANCES = """
 nxl:Dosulepin a owl:Class ;
@@ -74,7 +75,7 @@ def standing(answerer: Answerer, findings: list[str]) -> tuple[str, set[str]]:
     record = {"ageYears": 50, "sex": "male", "findings": [{"code": name} for name in findings]}
     request = parse_request(json.dumps({"unreportedFindings": "absent", "patient": record}))
     answer = answerer.answer(request, today=date(2026, 11, 22))
-    option = next(o for o in answer["options"] if o["therapy"]["id"] == "DosulepinTherapy")
+    option = by_guideline(answer)["DosulepinTherapy"]
     return option["status"], {reason["label"] for reason in option["because"]}
 
 

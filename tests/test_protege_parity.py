@@ -57,9 +57,11 @@ def test_protege_infers_what_the_engine_answers(
     for option in answer["options"]:
         inferred = types.get(f"{example.base}option-{option['therapy']['id']}", set())
         statements = {str(iri) for iri in inferred & knowledge.statements.keys()}
-        assert statements == {reason["statement"] for reason in option["because"]}, option["therapy"]["label"]
-        eligible = guidelines[option["guideline"]].eligible in inferred
-        assert eligible is (option["status"] == "eligible") or option["status"] == "in-use", option["therapy"]["label"]
+        told = [reason for part in (option, *option["guidelines"]) for reason in part["because"]]
+        assert statements == {reason["statement"] for reason in told}, option["therapy"]["label"]
+        for row in option["guidelines"]:
+            eligible = guidelines[row["guideline"]].eligible in inferred
+            assert eligible is (row["status"] == "eligible") or row["status"] == "in-use", option["therapy"]["label"]
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.id)
