@@ -8,6 +8,13 @@ A course is one line: what was taken, then what is known of it, separated by com
 
 Names are labels of the ontology (or its local names). An option goes by what it uses: `morphine`, `gabapentin with *`.
 
+`because` and `not because` name the statements, of any kind and with any status of the option, that are given for it:
+
+    because:
+      duloxetine: [DuloxetineInBipolarDisorder]
+    not because:
+      gabapentin: [GabapentinInModerateRenalImpairment]
+
 A case is about the seed guideline unless it names another one; or it compares several, with the expectations of each:
 
     guideline: neupsig2015

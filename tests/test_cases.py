@@ -1,4 +1,5 @@
-"""Patients with the answers that a clinician expects, one file each in `tests/cases`, by section of the guideline.
+"""Patients with the answers that a clinician expects, one file each in `tests/cases`, by section of the guideline
+or theme of safety.
 
 All run through the compiled engine; those marked `gate: true` also through HermiT, which `pytest -m ""` does with all.
 """
@@ -60,7 +61,12 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def name_of(path: Path) -> str:
-    return f"{path.parent.name}/{path.stem}"
+    return path.relative_to(CASES).with_suffix("").as_posix()
+
+
+def section_of(path: Path) -> str:
+    """The folder below `tests/cases`; those of safety are divided further, by theme."""
+    return path.relative_to(CASES).parts[0]
 
 
 def parameters() -> list[Any]:
@@ -167,7 +173,7 @@ def patient_side(case: dict[str, Any], answer: dict[str, Any], options: dict[str
 def test_every_section_of_the_seed_and_every_guideline_has_patients(sources: Sources) -> None:
     """Cases of the seed and of safety stand in their section, those of another guideline in a folder named by its code."""
     others = set(Knowledge(sources.graph).guidelines) - {"seed"}
-    assert {path.parent.name for path in FILES} == SECTIONS | others
+    assert {section_of(path) for path in FILES} == SECTIONS | others
     assert {code for path in FILES for code in guidelines_of(read(path))} == {"seed"} | others
     assert len(FILES) >= 28
 

@@ -165,6 +165,24 @@ def test_the_field_pregnant_is_a_finding(read: Reader) -> None:
         read({"code": "Pregnancy"}, pregnant=False)
 
 
+@pytest.mark.parametrize(
+    ("sex", "finding"),
+    [
+        ("male", "Pregnancy"),
+        ("male", "Breastfeeding"),
+        ("male", "ChildbearingPotential"),
+        ("female", "BenignProstaticHyperplasia"),
+    ],
+)
+def test_a_finding_that_the_recorded_sex_excludes_is_refused(read: Reader, sex: str, finding: str) -> None:
+    """Which of the two is wrong nobody knows; without the sex, or with another one, the finding stands."""
+    with pytest.raises(ContradictoryRecord) as caught:
+        read({"code": finding}, sex=sex)
+    assert caught.value.place == "patient.findings.1"
+    for other in {"male", "female", "other", "unknown"} - {sex}:
+        assert NXL[finding] in read({"code": finding}, sex=other).facts.present
+
+
 # --- measurements -------------------------------------------------------------------------------------------------
 
 
