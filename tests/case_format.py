@@ -15,6 +15,14 @@ Names are labels of the ontology (or its local names). An option goes by what it
     not because:
       gabapentin: [GabapentinInModerateRenalImpairment]
 
+A case is about the seed guideline unless it names another one; or it compares several, with the expectations of each:
+
+    guideline: neupsig2015
+
+    guidelines:
+      seed: {expect: {eligible: [pregabalin]}}
+      french2020: {expect: {not-reached: [pregabalin]}}
+
 `everything else: not-reached` is said of the options that the guideline has a place for. Those of which it never speaks
 are expected to be `not-indicated` then.
 """
@@ -108,7 +116,26 @@ def request_of(case: dict[str, Any], names: Names) -> dict[str, Any]:
         for name, key in (("age", "ageYears"), ("sex", "sex"), ("pregnant", "pregnant"))
         if name in given
     }
-    return {"asOf": str(case["asOf"]), "unreportedFindings": case["unreported"], "patient": patient}
+    return {
+        "asOf": str(case["asOf"]),
+        "unreportedFindings": case["unreported"],
+        "guidelines": list(guidelines_of(case)),
+        "patient": patient,
+    }
+
+
+def guidelines_of(case: dict[str, Any]) -> tuple[str, ...]:
+    """The codes of the guidelines that answer: the one that the case is about, then those that it compares with it."""
+    compared = case.get("guidelines", {})
+    named = case.get("guideline", None if compared else "seed")
+    return tuple(dict.fromkeys([*([named] if named else []), *compared]))
+
+
+def expectations_of(case: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """What a case expects of each guideline's answer, by the guideline's code."""
+    first = guidelines_of(case)[0]
+    compared: dict[str, dict[str, Any]] = case.get("guidelines", {})
+    return {code: (case if code == first else {}) | compared.get(code, {}) for code in guidelines_of(case)}
 
 
 def _lab(line: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import pytest
 from kg.knowledge import Knowledge
 from kg.request import parse_request
 from kg.sources import Sources
-from tests.case_format import Names, request_of
+from tests.case_format import Names, expectations_of, request_of
 
 
 @pytest.fixture(scope="module")
@@ -107,6 +107,17 @@ def test_options_go_by_what_they_use(names: Names) -> None:
     assert names.options(["morphine", "spinal cord stimulation"]) == {"MorphineTherapy", "SpinalCordStimulationTherapy"}
     assert "GabapentinWithDuloxetineTherapy" in names.options(["gabapentin with *"])
     assert "MorphineWithGabapentinTherapy" not in names.options(["gabapentin with *"])
+
+
+def test_a_case_is_about_the_seed_unless_it_names_another_guideline_or_several(names: Names) -> None:
+    plain, other = case() | {"expect": {}}, case() | {"guideline": "elsewhere"}
+    several = case() | {"guidelines": {"seed": {"expect": {"eligible": ["duloxetine"]}}, "elsewhere": {"in use": []}}}
+    assert request_of(plain, names)["guidelines"] == ["seed"]
+    assert request_of(other, names)["guidelines"] == ["elsewhere"]
+    assert request_of(several, names)["guidelines"] == ["seed", "elsewhere"]
+    assert expectations_of(plain) == {"seed": plain}
+    assert expectations_of(several)["elsewhere"] == {"in use": []}
+    assert expectations_of(several)["seed"]["expect"] == {"eligible": ["duloxetine"]}
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,9 @@ from tests.conftest import ONTOLOGY
 ROOT = ONTOLOGY.parent
 MODULES = sorted(path for path in ONTOLOGY.glob("*.ttl"))
 SEED_STATEMENTS = [f"S{number:02d}" for number in range(1, 91)]
-LEFT_OUT = Path(__file__).resolve().parent / "left_out_rows.csv"
+TESTS = Path(__file__).resolve().parent
+LEFT_OUT = TESTS / "left_out_rows.csv"
+LEFT_OUT_OF_GUIDELINES = TESTS / "left_out_guideline_rows.csv"
 SHARED = Path(os.environ.get("NEXTLINE_SHARED", ROOT.parent / "shared"))
 
 
@@ -105,6 +107,12 @@ def test_every_indication_has_a_line_and_a_guideline(authored: Knowledge) -> Non
             assert statement.therapy_kind in (NXL.Monotherapy, NXL.CombinationTherapy)
             assert authored.individual_code(statement.line), statement.label
             assert authored.individual_code(statement.strength), statement.label
+
+
+def test_what_a_guideline_on_safety_says_holds_beside_every_guideline(graph: Graph) -> None:
+    said = set(graph.subjects(NXL.ofSafetyGuideline, None))
+    assert said
+    assert not [s for s in said if (s, NXL.guideline, None) in graph]
 
 
 def test_each_guideline_carries_its_disclaimer(authored: Knowledge) -> None:
@@ -290,23 +298,38 @@ def rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+def left_out_rows() -> list[dict[str, str]]:
+    return [*rows(LEFT_OUT), *rows(LEFT_OUT_OF_GUIDELINES)]
+
+
 def test_what_is_left_out_has_a_reason(graph: Graph) -> None:
-    left_out = rows(LEFT_OUT)
+    left_out = left_out_rows()
     assert all(row["reason"].endswith(".") for row in left_out)
+    assert len({row["row_id"] for row in left_out}) == len(left_out), "a row is left out twice"
     carried = {str(o) for o in graph.objects(None, NXL.researchRow)}
     assert not {row["row_id"] for row in left_out} & carried
+
+
+@pytest.mark.parametrize(
+    ("table", "number"), [("guideline_lines", 168), ("contraindications", 209), ("interactions", 60)]
+)
+@pytest.mark.skipif(
+    not (SHARED / "facts").is_dir(), reason="the research tables are not here; NEXTLINE_SHARED names them"
+)
+def test_every_row_of_the_research_is_carried_or_left_out_with_a_reason(graph: Graph, table: str, number: int) -> None:
+    known = [row["row_id"] for row in rows(SHARED / "facts" / f"{table}.csv")]
+    assert len(known) == number
+    carried = {str(o) for o in graph.objects(None, NXL.researchRow)}
+    left_out = {row["row_id"] for row in left_out_rows()}
+    assert sorted(set(known) - carried - left_out) == []
 
 
 @pytest.mark.skipif(
     not (SHARED / "facts").is_dir(), reason="the research tables are not here; NEXTLINE_SHARED names them"
 )
-def test_every_absolute_contraindication_of_the_research_is_carried_or_left_out_with_a_reason(graph: Graph) -> None:
-    carried = {str(o) for o in graph.objects(None, NXL.researchRow)}
-    left_out = {row["row_id"] for row in rows(LEFT_OUT)}
-    absolute = {
-        r["row_id"] for r in rows(SHARED / "facts" / "contraindications.csv") if "absolute" in r["severity"].casefold()
-    }
-    assert sorted(absolute - carried - left_out) == []
+def test_nothing_claims_a_row_that_the_research_does_not_have(graph: Graph) -> None:
+    known = {next(iter(row.values())) for path in (SHARED / "facts").glob("*.csv") for row in rows(path)}
+    assert sorted({str(o) for o in graph.objects(None, NXL.researchRow)} - known) == []
 
 
 @pytest.mark.skipif(
