@@ -152,6 +152,29 @@ def test_options_and_what_they_use_have_a_name_in_each_language(authored: Knowle
     assert all((t, NXL.translationStatus, NXL.unverified) in graph for t in terms)
 
 
+def test_findings_and_quantities_have_a_name_in_each_language(authored: Knowledge) -> None:
+    """Unique in its language, and marked as a translation that no clinician has reviewed; classes of patients too."""
+    graph = authored.graph
+    named = read_module(ONTOLOGY / "findings.ttl").graph
+    concerned = authored.findings | set(authored.quantities) | authored.stated.below(NXL.Patient)
+    terms = {t for t in concerned if (t, RDFS.label, None) in named}
+    for language in ("fr", "es"):
+        labels = [str(v).casefold() for t in terms for v in graph.objects(t, RDFS.label) if v.language == language]
+        assert len(labels) == len(set(labels)) == len(terms), language
+    assert all((t, NXL.translationStatus, NXL.unverified) in graph for t in terms)
+
+
+def test_a_question_is_asked_of_what_has_one_for_patients_too(authored: Knowledge) -> None:
+    """Where no question stands, one is made from the label; a quantity always has its own, since its label is a verb."""
+    graph = authored.graph
+    for property_ in (NXL.question, NXL.layQuestion):
+        for term, text in graph.subject_objects(property_):
+            assert str(text).endswith("?") and text.language == "en", term
+            assert term in authored.findings or term in authored.quantities, term
+    asked = set(graph.subjects(NXL.question)) & set(graph.subjects(NXL.layQuestion))
+    assert set(authored.quantities) <= asked
+
+
 def test_dosing_advice_says_what_the_therapy_says(authored: Knowledge) -> None:
     """The advice that an answer shows and the doses that queries find on the therapy are the same."""
     graph = authored.graph
