@@ -16,7 +16,7 @@ Names are labels of the ontology (or its local names). An option goes by what it
       gabapentin: [GabapentinInModerateRenalImpairment]
 
 `everything else: not-reached` is said of the options that the guideline has a place for. Those of which it never speaks
-are expected to be `not-indicated` then.
+are expected to be `not-indicated` then; they are also left out of `only these: [not-indicated]`.
 """
 
 from __future__ import annotations
