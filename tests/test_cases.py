@@ -126,8 +126,11 @@ def statuses(case: dict[str, Any], options: dict[str, Any], names: Names, guidel
     found = {name: option["status"] for name, option in options.items()}
     wrong = [f"{n}: {found[n]}, expected {s}" for n, s in sorted(expected.items()) if found[n] != s]
     complete = set(case.get("only these", ()))
+    speaks_of = found.keys() - (names.has_no_place[guideline] if "not-indicated" in complete else set())
     return wrong + [
-        f"{n}: {s}, not expected" for n, s in sorted(found.items()) if s in complete and expected.get(n) != s
+        f"{n}: {found[n]}, not expected"
+        for n in sorted(speaks_of)
+        if found[n] in complete and expected.get(n) != found[n]
     ]
 
 
