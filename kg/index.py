@@ -38,7 +38,7 @@ class OptionIndex:
         self.repeating = self.set_of(iri for iri, option in program.options.items() if option.repeats)
         self.sharing = self.set_of(iri for iri, option in program.options.items() if option.shares)
         self.linked = self.judged | self.repeating | self.sharing
-        self.general = self.set_of(iri for iri, option in program.options.items() if not option.groups)
+        self.general = self.set_of(i for i, option in program.options.items() if not option.groups and not option.kind)
         self.concerned = {t.iri: self.set_of(program.concerned[str(t.iri)]) for t in knowledge.therapies}
         stated = {iri: knowledge.statements.get(URIRef(iri)) for iri in self.classes}
         told = {iri: statement for iri, statement in stated.items() if statement is not None}
