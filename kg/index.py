@@ -23,8 +23,8 @@ class OptionIndex:
     """The classes of options of a program by position, with the sets that verdicts are read from.
 
     `concerned` tells per therapy the classes whose intervention side it meets, `of_guideline` per guideline code what it
-    says itself, `of_all` what holds for every guideline, `general` the classes that ask for no intervention. `linked` are the classes that rest on earlier trials or judgements
-    of the option, `always` those that silence may make true.
+    says itself, `of_all` what holds for every guideline, `general` the classes that ask for no intervention. `linked` are
+    the classes that rest on earlier trials or judgements of the option, `always` those that silence may make true.
     """
 
     def __init__(self, knowledge: Knowledge, program: Program, hierarchy: Hierarchy) -> None:
