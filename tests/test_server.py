@@ -74,8 +74,8 @@ def test_sparqlwrapper_reads_triples_and_truth_values(server: Running) -> None:
 def test_while_the_reasoner_works_the_server_answers_others(server: Running) -> None:
     """Health, SPARQL and other patients are answered, each within a second, before HermiT has verified an answer."""
     answers: list[int] = []
-    url = f"{server.url}/v1/eligibility/verify"
-    asking = threading.Thread(target=lambda: answers.append(httpx.post(url, json=RECORD, timeout=300).status_code))
+    url, one = f"{server.url}/v1/eligibility/verify", RECORD | {"guidelines": ["seed"]}
+    asking = threading.Thread(target=lambda: answers.append(httpx.post(url, json=one, timeout=300).status_code))
     asking.start()
     others = 0
     while asking.is_alive():
