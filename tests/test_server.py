@@ -27,7 +27,7 @@ from tests.serving import ROOT, Running, command, running
 RECORD = {"asOf": "2026-11-22", "patient": {"ageYears": 63, "findings": [{"code": "PainfulDiabeticPolyneuropathy"}]}}
 JSON_RESULTS = "application/sparql-results+json"
 LABEL = (
-    "SELECT ?label WHERE { <https://w3id.org/nextline/Morphine> <http://www.w3.org/2000/01/rdf-schema#label> ?label }"
+    "SELECT ?label WHERE { <https://w3id.org/nextline/absolute> <http://www.w3.org/2000/01/rdf-schema#label> ?label }"
 )
 
 ENDLESS = "SELECT (COUNT(*) AS ?n) { ?a ?b ?c . ?d ?e ?f . ?g ?h ?i . FILTER(?a != ?i && ?d != ?b) }"
@@ -52,11 +52,11 @@ def test_sparqlwrapper_reads_rows(server: Running, method: str, request_method: 
     client.setMethod(method)
     client.setRequestMethod(request_method)
     client.setReturnFormat(JSON)
-    assert [row["label"]["value"] for row in converted(client)["results"]["bindings"]] == ["morphine"]
+    assert [row["label"]["value"] for row in converted(client)["results"]["bindings"]] == ["absolute"]
     client.setReturnFormat(CSV)
-    assert converted(client).split() == [b"label", b"morphine"]
+    assert converted(client).split() == [b"label", b"absolute"]
     client.setReturnFormat(XML)
-    assert "morphine" in converted(client).toxml()
+    assert "absolute" in converted(client).toxml()
 
 
 def test_sparqlwrapper_reads_triples_and_truth_values(server: Running) -> None:
