@@ -52,14 +52,14 @@ def answer_text(answer: Mapping[str, Any], width: int) -> str:
         ]
         for option in answer["options"]
     ]
-    parts = [*_scopes(answer), table(["option", "status", "why"], rows, width)]
+    parts = [*_scopes(answer, width), table(["option", "status", "why"], rows, width)]
     return "\n\n".join([*parts, *_closing(answer, width)])
 
 
-def _scopes(answer: Mapping[str, Any]) -> list[str]:
+def _scopes(answer: Mapping[str, Any], width: int) -> list[str]:
     """The guidelines that do not speak to this patient."""
     outside = [str(g["label"]) for g in answer.get("guidelines", ()) if g["inScope"] is False]
-    return [f"Outside the scope of: {', '.join(outside)}."] if outside else []
+    return [_wrapped(f"Outside the scope of: {', '.join(outside)}.", width, "  ")] if outside else []
 
 
 def _standings(option: Mapping[str, Any]) -> list[str]:
