@@ -35,8 +35,8 @@ class Inference:
     triples: frozenset[Triple]
 
 
-def reason(axioms: Graph, *, deadline_seconds: float) -> Inference:
-    """Classify and realise `axioms` with HermiT.
+def reason(axioms: Graph, *, deadline_seconds: float, beside: str = "") -> Inference:
+    """Classify and realise `axioms` with HermiT, together with those that `beside` holds `as_text`.
 
     The graph has to be a complete import closure: nothing is fetched. What is not `logical` in it only costs time.
     Raises ReasonerTimeout when the deadline passes (the Python worker and its Java child are killed) and
@@ -52,7 +52,7 @@ def reason(axioms: Graph, *, deadline_seconds: float) -> Inference:
             start_new_session=True,
         )
         try:
-            out, err = process.communicate(_without_imports(axioms), timeout=deadline_seconds)
+            out, err = process.communicate((beside + as_text(axioms)).encode("utf-8"), timeout=deadline_seconds)
         except subprocess.TimeoutExpired:
             raise ReasonerTimeout(
                 "HermiT",
@@ -83,9 +83,10 @@ def logical(axioms: Graph) -> Graph:
     return copy
 
 
-def _without_imports(axioms: Graph) -> bytes:
+def as_text(axioms: Graph) -> str:
+    """Axioms as N-Triples without their imports: what is asked again and again is written once."""
     lines = (line for line in axioms.serialize(format="nt").splitlines() if f"<{OWL.imports}>" not in line)
-    return ("\n".join(lines) + "\n").encode("utf-8")
+    return "\n".join(lines) + "\n"
 
 
 def _triple(line: str) -> Triple:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import product
 from threading import Lock
 
@@ -27,13 +28,14 @@ from kg.guidelines import Guideline
 from kg.knowledge import Knowledge
 from kg.namespaces import NXL
 from kg.narrowing import narrowed
-from kg.reasoner import logical, reason
+from kg.reasoner import as_text, logical, reason
 from kg.statements import Statement, conjuncts, patient_conditions
 from kg.taxonomy import Taxonomy
 from kg.therapies import Therapy, WholeClassTherapy
 from kg.verdicts import Standing, Truth
 
 ENGINE_NAME = "reference (HermiT)"
+_REMEMBERED = 3  # narrowed engines: each is large
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,20 +82,20 @@ class ReferenceEngine:
         """
         self.knowledge = knowledge
         self.deadline_seconds = deadline_seconds
-        self._narrowed: dict[tuple[frozenset[URIRef], frozenset[URIRef]], ReferenceEngine] = {}
+        self._narrowed = lru_cache(_REMEMBERED)(self._narrow)
         self._narrowing = Lock()
         graph, taxonomy = knowledge.graph, knowledge.stated
-        undecided = _without_definitions(graph, [g.eligible for g in knowledge.guidelines.values()])
-        self._entailing = undecided + entailing_axioms(graph, taxonomy)
-        self._forbidding = _without_definitions(undecided, undeciding_classes(graph, taxonomy)) + closure
-        self._forbidding.remove((NXL.Patient, RDFS.subClassOf, None))
-        refuting = undecided + closure + refuting_axioms(graph, taxonomy)
         self._option_steps = {step: self._group(step) for step in option_steps(graph, taxonomy)}
-        self._trials = _without_definitions(refuting, undeciding_of_trials(graph, taxonomy))
-        self._trials.remove((NXL.Patient, RDFS.subClassOf, None))
-        self._entailing, self._forbidding, self._trials = map(
-            logical, (self._entailing, self._forbidding, self._trials)
-        )
+        self._members = entailing_axioms(graph, taxonomy)
+        undecided = _without_definitions(logical(graph), [g.eligible for g in knowledge.guidelines.values()])
+        self._entailing = as_text(undecided + self._members)
+        forbidding = _without_definitions(undecided, undeciding_classes(graph, taxonomy)) + closure
+        forbidding.remove((NXL.Patient, RDFS.subClassOf, None))
+        self._forbidding = as_text(forbidding)
+        refuting = undecided + closure + refuting_axioms(graph, taxonomy)
+        trials = _without_definitions(refuting, undeciding_of_trials(graph, taxonomy))
+        trials.remove((NXL.Patient, RDFS.subClassOf, None))
+        self._trials = as_text(trials)
 
     def evaluate(
         self,
@@ -108,7 +110,7 @@ class ReferenceEngine:
         """
         chosen, asked = tuple(guidelines), self.knowledge.therapies if therapies is None else therapies
         documented = patient_axioms(self.knowledge, facts, Reading.DOCUMENTED, asked, closed=False)
-        types = self._types(self._entailing + documented.graph)
+        types = self._types(self._entailing, documented.graph)
         patient_types = types[documented.patient]
         refuted = self._refute(facts, documented.linked, chosen, asked, types, documented)
         reached = self._reached(documented, chosen, types)
@@ -138,15 +140,15 @@ class ReferenceEngine:
 
     def narrowed(self, guideline: Guideline, left_out: Iterable[URIRef] = ()) -> ReferenceEngine:
         """The engine over what one guideline and all labels say, without some statements: much less to reason over."""
-        key = (frozenset({guideline.iri}), frozenset(left_out))
-        if len(self.knowledge.guidelines) == 1 and not key[1]:
+        dropped = frozenset(left_out)
+        if len(self.knowledge.guidelines) == 1 and not dropped:
             return self
         with self._narrowing:
-            if key not in self._narrowed:
-                graph = narrowed(self.knowledge.graph, *key)
-                closure, deadline = closure_of(graph), self.deadline_seconds
-                self._narrowed[key] = ReferenceEngine(Knowledge(graph), closure, deadline_seconds=deadline)
-            return self._narrowed[key]
+            return self._narrowed(guideline.iri, dropped)
+
+    def _narrow(self, guideline: URIRef, dropped: frozenset[URIRef]) -> ReferenceEngine:
+        graph = narrowed(self.knowledge.graph, {guideline}, dropped)
+        return ReferenceEngine(Knowledge(graph), closure_of(graph), deadline_seconds=self.deadline_seconds)
 
     def entails(self, facts: PatientFacts, therapy: Therapy, option_class: URIRef) -> bool:
         """Whether the option of a therapy certainly belongs to a class: the contrary has no model.
@@ -157,8 +159,8 @@ class ReferenceEngine:
         documented = patient_axioms(self.knowledge, facts, Reading.DOCUMENTED, (therapy,), closed=False)
         contrary = Graph()
         contrary.add((documented.options[therapy.iri], RDF.type, _complement(contrary, option_class)))
-        axioms = self._entailing + documented.graph + contrary
-        return not reason(axioms, deadline_seconds=self.deadline_seconds).consistent
+        asked = documented.graph + contrary
+        return not reason(asked, beside=self._entailing, deadline_seconds=self.deadline_seconds).consistent
 
     def _reached(
         self, documented: PatientAxioms, guidelines: tuple[Guideline, ...], types: Mapping[URIRef, frozenset[URIRef]]
@@ -169,7 +171,7 @@ class ReferenceEngine:
             return types
         met = Graph()
         met += ((documented.patient, RDF.type, step) for g in guidelines for step in g.steps)
-        return self._types(self._entailing + documented.graph + met)
+        return self._types(self._entailing, documented.graph + met)
 
     def _excluded(self, facts: PatientFacts, policy: Policy, therapies: tuple[Therapy, ...]) -> frozenset[URIRef]:
         """The contraindications that the reasoner excludes under the policy.
@@ -183,7 +185,7 @@ class ReferenceEngine:
             probes.patient(statement.patient_key, patient_conditions(self.knowledge.graph, iri))
         untried = replace(self._within_window(facts), courses=(), judgements=())
         asked = patient_axioms(self.knowledge, untried, Reading.of(policy), ())
-        types = self._types(self._forbidding + asked.graph + probes.graph)[asked.patient]
+        types = self._types(self._forbidding, asked.graph + probes.graph)[asked.patient]
         return frozenset(i for i, s in statements.items() if probes.patient_probes[s.patient_key] in types)
 
     def _within_window(self, facts: PatientFacts) -> PatientFacts:
@@ -192,13 +194,13 @@ class ReferenceEngine:
         recent = tuple(m for m in facts.medications if m.days_since_last is None or m.days_since_last <= window)
         return replace(facts, medications=recent)
 
-    def _types(self, axioms: Graph) -> dict[URIRef, frozenset[URIRef]]:
-        """All classes of each individual by some axioms.
+    def _types(self, ontology: str, axioms: Graph) -> dict[URIRef, frozenset[URIRef]]:
+        """All classes of each individual by an ontology and further axioms.
 
         The reasoner names the most specific classes that it adds, its hierarchy gives those above them and above the
         stated ones. Raises ContradictoryRecord.
         """
-        inference = reason(axioms, deadline_seconds=self.deadline_seconds)
+        inference = reason(axioms, beside=ontology, deadline_seconds=self.deadline_seconds)
         if not inference.consistent:
             raise ContradictoryRecord(
                 "patient",
@@ -234,15 +236,16 @@ class ReferenceEngine:
         """
         groups = {step: group for step, group in self._option_steps.items() if step not in entailed}
         members = {m for helper, _ in groups.values() for m in helper.members}
-        probes = _Probes(self._entailing)
+        probes = _Probes(self.knowledge.graph)
         for statement in {s.iri: s for m in members for s in self.knowledge.contraindications_of(m)}.values():
-            probes.patient(statement.patient_key, patient_conditions(self._entailing, statement.iri))
+            probes.patient(statement.patient_key, patient_conditions(self.knowledge.graph, statement.iri))
         for substance in {used for m in members for used in m.uses}:
-            probes.patient(str(substance), patient_conditions(self._entailing, intolerance_of(substance)))
+            conditions = patient_conditions(self._members, intolerance_of(substance))
+            probes.patient(str(substance), conditions, self._members)
         documented = patient_axioms(
             self.knowledge, replace(self._within_window(facts), judgements=()), Reading.DOCUMENTED, ()
         )
-        types = self._types(self._forbidding + documented.graph + probes.graph)[documented.patient]
+        types = self._types(self._forbidding, documented.graph + probes.graph)[documented.patient]
         excluded = {key for key, probe in probes.patient_probes.items() if probe in types}
         spared: dict[URIRef, Callable[[Therapy], bool]] = {
             NXL.ContraindicatedOption: lambda m: all(
@@ -295,7 +298,7 @@ class ReferenceEngine:
             documented.graph.add((documented.patient, RDF.type, step))
         for step in self._excluded_groups(facts, types[entailed.patient]):
             documented.graph.add((documented.patient, RDF.type, _complement(documented.graph, step)))
-        found = self._types(self._trials + documented.graph + probes.graph)
+        found = self._types(self._trials, documented.graph + probes.graph)
         patient = {key for key, probe in probes.patient_probes.items() if probe in found[documented.patient]}
         options = {
             (kind, t.iri)
@@ -353,10 +356,11 @@ class _Probes:
         self.patient_probes: dict[str, URIRef] = {}
         self.option_probes: dict[URIRef, URIRef] = {}
 
-    def patient(self, key: str, conditions: Iterable[Node]) -> None:
+    def patient(self, key: str, conditions: Iterable[Node], source: Graph | None = None) -> None:
         if key not in self.patient_probes:
             self.patient_probes[key] = NXL[f"probe/patient-{len(self.patient_probes)}"]
-            self._define(self.patient_probes[key], NXL.Patient, [self._copy(c) for c in conditions])
+            told = self._source if source is None else source
+            self._define(self.patient_probes[key], NXL.Patient, [self._copy(c, told) for c in conditions])
 
     def option(self, kind: URIRef) -> None:
         if kind not in self.option_probes:
@@ -380,12 +384,12 @@ class _Probes:
         self.graph.add((node, *edge))
         return node
 
-    def _copy(self, node: Node) -> Node:
+    def _copy(self, node: Node, source: Graph) -> Node:
         if isinstance(node, URIRef | Literal):
             return node
         copy = BNode()
-        for predicate, value in self._source.predicate_objects(node):
-            self.graph.add((copy, predicate, self._copy(value)))
+        for predicate, value in source.predicate_objects(node):
+            self.graph.add((copy, predicate, self._copy(value, source)))
         return copy
 
 
