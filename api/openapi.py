@@ -21,7 +21,7 @@ from kg.what_if import WhatIfRequest
 _EXAMPLE_QUERY = """PREFIX rdfs: <http://www.w3.org/2000/01/rdf-schema#>
 PREFIX nxl: <https://w3id.org/nextline/>
 SELECT ?drug ?label WHERE {
-  ?drug rdfs:subClassOf+ nxl:Substance ; rdfs:label ?label .
+  ?drug rdfs:subClassOf+ nxl:Substance ; rdfs:label ?label . FILTER (LANG(?label) = "en")
 } ORDER BY ?label LIMIT 10"""
 
 _PROBLEM_SCHEMA = {

@@ -20,7 +20,7 @@ from kg.examples import example_graph, example_verdicts
 from kg.knowledge import Knowledge
 from kg.namespaces import GRAPH, ROOT_IRI
 from kg.program import FILE_NAME as PROGRAM
-from kg.reasoner import Inference, reason
+from kg.reasoner import Inference, logical, reason
 from kg.sources import Sources, load_sources
 from kg.taxonomy import Taxonomy
 
@@ -99,7 +99,7 @@ def classify(sources: Sources, asserted: Graph, deadline_seconds: float) -> Grap
 
     Raises InconsistentOntology or UnsatisfiableClass, naming what clashes by label and module.
     """
-    inference = reason(asserted, deadline_seconds=deadline_seconds)
+    inference = reason(logical(asserted), deadline_seconds=deadline_seconds)
     if not inference.consistent:
         raise consistency_error(sources, deadline_seconds)
     impossible = sorted({s for s, _, o in inference.triples if o == _NOTHING and s != _NOTHING})

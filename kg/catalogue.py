@@ -118,10 +118,10 @@ class Catalogue:
     # -- what guidelines say
 
     def _speaks(self, code: str, therapy: Therapy) -> int:
-        """What a guideline itself says of a therapy, whatever was tried."""
+        """What a guideline itself says of a therapy: not what it says of every therapy, or of whatever was tried."""
         index, rules = self.engine.index, self.engine.rules[code]
         own = index.of_guideline[code] | rules.indicated | rules.recommended_against
-        return index.concerned[therapy.iri] & own & ~(rules.exhausted | rules.in_use)
+        return index.concerned[therapy.iri] & own & ~(rules.exhausted | rules.in_use | index.general)
 
     def left_out(self, statement: Statement) -> Row:
         """A statement that a request did not want to hear, as answers name it."""

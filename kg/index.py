@@ -23,8 +23,8 @@ class OptionIndex:
     """The classes of options of a program by position, with the sets that verdicts are read from.
 
     `concerned` tells per therapy the classes whose intervention side it meets, `of_guideline` per guideline code what it
-    says itself, `of_all` what holds for every guideline. `linked` are the classes that rest on earlier trials or judgements
-    of the option, `always` those that silence may make true.
+    says itself, `of_all` what holds for every guideline, `general` the classes that ask for no intervention. `linked` are
+    the classes that rest on earlier trials or judgements of the option, `always` those that silence may make true.
     """
 
     def __init__(self, knowledge: Knowledge, program: Program, hierarchy: Hierarchy) -> None:
@@ -38,6 +38,7 @@ class OptionIndex:
         self.repeating = self.set_of(iri for iri, option in program.options.items() if option.repeats)
         self.sharing = self.set_of(iri for iri, option in program.options.items() if option.shares)
         self.linked = self.judged | self.repeating | self.sharing
+        self.general = self.set_of(i for i, option in program.options.items() if not option.groups and not option.kind)
         self.concerned = {t.iri: self.set_of(program.concerned[str(t.iri)]) for t in knowledge.therapies}
         stated = {iri: knowledge.statements.get(URIRef(iri)) for iri in self.classes}
         told = {iri: statement for iri, statement in stated.items() if statement is not None}

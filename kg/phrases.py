@@ -156,6 +156,9 @@ class Phrases:
 
     def _question(self, missing: Missing) -> str:
         knowledge, iri, label = self.knowledge, URIRef(missing.term), self.label(missing.term)
+        asked = label_of(knowledge.graph, iri, property_=NXL.layQuestion if self.lay else NXL.question)
+        if asked is not None and missing.gap is not Gap.INCOMPLETE:
+            return asked
         who, has = ("you", "Do you have") if self.lay else ("the patient", "Does the patient have")
         if iri == NXL.ageInYears:
             return f"How old {'are you' if self.lay else 'is the patient'}?"
@@ -184,7 +187,7 @@ class Phrases:
             case ("any", *parts):
                 return f"one of {len(parts)} conditions"
             case ("not", ("finding", term)):
-                return f"no {self.label(term)}"
+                return f"not: {self.label(term)}"
             case ("not", ("named", name)):
                 return f"not: {self.label(name)}"
             case ("finding" | "substance" | "uses" | "kind" | "sex", term):

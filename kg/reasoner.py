@@ -10,11 +10,21 @@ import sys
 from dataclasses import dataclass
 from tempfile import TemporaryDirectory
 
-from rdflib import OWL, Graph
+from rdflib import OWL, RDF, RDFS, Graph
 
 from kg.errors import ReasonerFailure, ReasonerTimeout
 
 Triple = tuple[str, str, str]
+_ANNOTATIONS = {
+    OWL.imports,
+    OWL.deprecated,
+    OWL.versionIRI,
+    OWL.versionInfo,
+    RDFS.comment,
+    RDFS.isDefinedBy,
+    RDFS.label,
+    RDFS.seeAlso,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +38,9 @@ class Inference:
 def reason(axioms: Graph, *, deadline_seconds: float) -> Inference:
     """Classify and realise `axioms` with HermiT.
 
-    The graph has to be a complete import closure: nothing is fetched. Raises ReasonerTimeout when the deadline passes
-    (the Python worker and its Java child are killed) and ReasonerFailure when HermiT ends with an error.
+    The graph has to be a complete import closure: nothing is fetched. What is not `logical` in it only costs time.
+    Raises ReasonerTimeout when the deadline passes (the Python worker and its Java child are killed) and
+    ReasonerFailure when HermiT ends with an error.
     """
     # The worker hands the axioms to Java in a file: in a folder of its own, so that nothing of a patient is left behind.
     with TemporaryDirectory(prefix="nextline-", ignore_cleanup_errors=True) as folder:
@@ -60,6 +71,16 @@ def reason(axioms: Graph, *, deadline_seconds: float) -> Inference:
             "HermiT", f"the reasoner ended with an error: {detail}", "Check the last edit of the ontology."
         )
     return Inference(True, frozenset(_triple(line) for line in text.splitlines() if line.startswith("<")))
+
+
+def logical(axioms: Graph) -> Graph:
+    """A copy without what says nothing to a reasoner: annotations and imports."""
+    silent = _ANNOTATIONS | set(axioms.subjects(RDF.type, OWL.AnnotationProperty))
+    copy = Graph()
+    for triple in axioms:
+        if triple[1] not in silent and triple[0] not in silent:
+            copy.add(triple)
+    return copy
 
 
 def _without_imports(axioms: Graph) -> bytes:

@@ -27,7 +27,7 @@ from kg.guidelines import Guideline
 from kg.knowledge import Knowledge
 from kg.namespaces import NXL
 from kg.narrowing import narrowed
-from kg.reasoner import Inference, reason
+from kg.reasoner import logical, reason
 from kg.statements import Statement, conjuncts, patient_conditions
 from kg.taxonomy import Taxonomy
 from kg.therapies import Therapy, WholeClassTherapy
@@ -91,6 +91,9 @@ class ReferenceEngine:
         self._option_steps = {step: self._group(step) for step in option_steps(graph, taxonomy)}
         self._trials = _without_definitions(refuting, undeciding_of_trials(graph, taxonomy))
         self._trials.remove((NXL.Patient, RDFS.subClassOf, None))
+        self._entailing, self._forbidding, self._trials = map(
+            logical, (self._entailing, self._forbidding, self._trials)
+        )
 
     def evaluate(
         self,
@@ -105,7 +108,7 @@ class ReferenceEngine:
         """
         chosen, asked = tuple(guidelines), self.knowledge.therapies if therapies is None else therapies
         documented = patient_axioms(self.knowledge, facts, Reading.DOCUMENTED, asked, closed=False)
-        types = self._types(self._reason(self._entailing + documented.graph))
+        types = self._types(self._entailing + documented.graph)
         patient_types = types[documented.patient]
         refuted = self._refute(facts, documented.linked, chosen, asked, types, documented)
         reached = self._reached(documented, chosen, types)
@@ -166,7 +169,7 @@ class ReferenceEngine:
             return types
         met = Graph()
         met += ((documented.patient, RDF.type, step) for g in guidelines for step in g.steps)
-        return self._types(self._reason(self._entailing + documented.graph + met))
+        return self._types(self._entailing + documented.graph + met)
 
     def _excluded(self, facts: PatientFacts, policy: Policy, therapies: tuple[Therapy, ...]) -> frozenset[URIRef]:
         """The contraindications that the reasoner excludes under the policy.
@@ -180,7 +183,7 @@ class ReferenceEngine:
             probes.patient(statement.patient_key, patient_conditions(self.knowledge.graph, iri))
         untried = replace(self._within_window(facts), courses=(), judgements=())
         asked = patient_axioms(self.knowledge, untried, Reading.of(policy), ())
-        types = self._types(self._reason(self._forbidding + asked.graph + probes.graph))[asked.patient]
+        types = self._types(self._forbidding + asked.graph + probes.graph)[asked.patient]
         return frozenset(i for i, s in statements.items() if probes.patient_probes[s.patient_key] in types)
 
     def _within_window(self, facts: PatientFacts) -> PatientFacts:
@@ -189,7 +192,12 @@ class ReferenceEngine:
         recent = tuple(m for m in facts.medications if m.days_since_last is None or m.days_since_last <= window)
         return replace(facts, medications=recent)
 
-    def _reason(self, axioms: Graph) -> Inference:
+    def _types(self, axioms: Graph) -> dict[URIRef, frozenset[URIRef]]:
+        """All classes of each individual by some axioms.
+
+        The reasoner names the most specific classes that it adds, its hierarchy gives those above them and above the
+        stated ones. Raises ContradictoryRecord.
+        """
         inference = reason(axioms, deadline_seconds=self.deadline_seconds)
         if not inference.consistent:
             raise ContradictoryRecord(
@@ -197,16 +205,14 @@ class ReferenceEngine:
                 "the record cannot be true as a whole.",
                 "Look for findings that exclude each other, such as by sex.",
             )
-        return inference
-
-    def _types(self, inference: Inference) -> dict[URIRef, frozenset[URIRef]]:
-        """All classes of each individual: the reasoner names the most specific ones, its hierarchy gives the others."""
         hierarchy = self.knowledge.taxonomy.extended(Taxonomy.edges_of(inference.triples))
+        added = ((URIRef(s), URIRef(o)) for s, p, o in inference.triples if p == str(RDF.type))
+        stated = ((s, o) for s, o in axioms.subject_objects(RDF.type) if isinstance(o, URIRef) and o not in OWL)
         found: dict[URIRef, set[URIRef]] = {}
-        for subject, predicate, target in inference.triples:
-            if predicate == str(RDF.type):
-                found.setdefault(URIRef(subject), set()).update(hierarchy.above(URIRef(target)))
-        return _Defaulting({subject: frozenset(classes) for subject, classes in found.items()})
+        for individual, type_ in (*added, *stated):
+            if isinstance(individual, URIRef):
+                found.setdefault(individual, set()).update(hierarchy.above(type_))
+        return _Defaulting({individual: frozenset(classes) for individual, classes in found.items()})
 
     def _group(self, step: URIRef) -> tuple[WholeClassTherapy, frozenset[URIRef]]:
         """The whole-class therapy that a branch of a step asks about, and the kinds of option that have to apply to it."""
@@ -236,7 +242,7 @@ class ReferenceEngine:
         documented = patient_axioms(
             self.knowledge, replace(self._within_window(facts), judgements=()), Reading.DOCUMENTED, ()
         )
-        types = self._types(self._reason(self._forbidding + documented.graph + probes.graph))[documented.patient]
+        types = self._types(self._forbidding + documented.graph + probes.graph)[documented.patient]
         excluded = {key for key, probe in probes.patient_probes.items() if probe in types}
         spared: dict[URIRef, Callable[[Therapy], bool]] = {
             NXL.ContraindicatedOption: lambda m: all(
@@ -289,7 +295,7 @@ class ReferenceEngine:
             documented.graph.add((documented.patient, RDF.type, step))
         for step in self._excluded_groups(facts, types[entailed.patient]):
             documented.graph.add((documented.patient, RDF.type, _complement(documented.graph, step)))
-        found = self._types(self._reason(self._trials + documented.graph + probes.graph))
+        found = self._types(self._trials + documented.graph + probes.graph)
         patient = {key for key, probe in probes.patient_probes.items() if probe in found[documented.patient]}
         options = {
             (kind, t.iri)

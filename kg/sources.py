@@ -146,8 +146,8 @@ def load_sources(folder: Path, root: URIRef = ROOT_IRI) -> Sources:
 def _line(error: BadSyntax) -> int:
     """The line of a syntax error, from 1; the parser's own count is off once it has looked ahead."""
     text: bytes = getattr(error, "_str", b"")
-    offset: int = getattr(error, "_i", 0)
-    return text[:offset].count(b"\n") + 1
+    offset: int = getattr(error, "_i", 0)  # in characters
+    return text.decode("utf-8", "replace")[:offset].count("\n") + 1
 
 
 def _reason(error: BadSyntax) -> str:

@@ -156,12 +156,14 @@ class Comparison:
         """
         return self.of_request(parse_request(json.dumps(record)), least_certain=least_certain)
 
-    def of_request(self, request: EligibilityRequest, *, least_certain: int | None = None) -> Verification:
+    def of_request(
+        self, request: EligibilityRequest, *, least_certain: int | None = None, therapies: tuple[Therapy, ...] = ()
+    ) -> Verification:
         """The same for a request that is read already."""
         selection = self._answerer.selector.select(request)
         facts = self._answerer.read(request, date.today()).facts
         engine, policy = self._answerer.engine, request.unreported_findings
-        asked = engine.knowledge.therapies
+        asked = therapies or engine.knowledge.therapies
         if least_certain is not None:
             evaluation = engine.evaluate(facts, policy, selection.guidelines, selection.left_out)
             asked = tuple(sorted(asked, key=lambda t: _certainty(evaluation, selection, t)))[:least_certain]
@@ -199,25 +201,28 @@ class Comparison:
                 if found.differences:
                     pool.shutdown(wait=False, cancel_futures=True)
                     report("the engines differ; making the record smaller")
-                    smaller = self._smaller(record, report)
+                    smaller = self._smaller(Disagreement(record, found.differences), report)
                     return Tally(patients, options, contradictory, undecided, smaller)
         return Tally(patients, options, contradictory, undecided, None)
 
-    def _smaller(self, record: Record, report: Callable[[str], None]) -> Disagreement:
-        """Leave out one part of the record after the other, as long as the engines still differ."""
-        current, shrunk = record, True
+    def _smaller(self, current: Disagreement, report: Callable[[str], None]) -> Disagreement:
+        """Leave out one part of the record after the other, as long as the engines still differ on the same options."""
+        named = {difference.therapy for difference in current.differences}
+        therapies = tuple(t for t in self._answerer.knowledge.therapies if local_name(t.iri) in named)
+        shrunk = True
         while shrunk:
             shrunk = False
-            for candidate in _with_less(current):
-                if self._differences(candidate):
-                    current, shrunk = candidate, True
-                    report(f"still differing with {len(json.dumps(current))} characters")
+            for candidate in _with_less(current.record):
+                differences = self._differences(candidate, therapies)
+                if differences:
+                    current, shrunk = Disagreement(candidate, differences), True
+                    report(f"still differing with {len(json.dumps(candidate))} characters")
                     break
-        return Disagreement(current, self._differences(current))
+        return current
 
-    def _differences(self, record: Record) -> tuple[Difference, ...]:
+    def _differences(self, record: Record, therapies: tuple[Therapy, ...]) -> tuple[Difference, ...]:
         try:
-            return self.of(record).differences
+            return self.of_request(parse_request(json.dumps(record)), therapies=therapies).differences
         except (InvalidRecord, ReasonerTimeout):
             return ()
 

@@ -24,7 +24,7 @@ A case is about the seed guideline unless it names another one; or it compares s
       french2020: {expect: {not-reached: [pregabalin]}}
 
 `everything else: not-reached` is said of the options that the guideline has a place for. Those of which it never speaks
-are expected to be `not-indicated` then.
+are expected to be `not-indicated` then; they are also left out of `only these: [not-indicated]`.
 """
 
 from __future__ import annotations

@@ -78,7 +78,10 @@ def test_each_option_is_contraindicated_only_by_what_concerns_it(stated: Knowled
                 union = {member for head in heads for member in generated.items(head)} or {superclass}
                 covers[URIRef(str(option))] = {URIRef(str(m)) for m in union}
     for therapy in stated.therapies:
-        assert covers[therapy.iri] == {s.iri for s in stated.contraindications_of(therapy)}
+        forbidding = {s.iri for s in stated.contraindications_of(therapy)}
+        assert covers.get(therapy.iri, set()) == forbidding
+        never = (therapy.iri, OWL.disjointWith, NXL.ContraindicatedOption) in generated
+        assert never is not bool(forbidding), "what nothing forbids is said to be forbidden by nothing"
 
 
 def test_no_union_has_a_single_member(generated: Graph) -> None:

@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 
 import pytest
 from rdflib import DCTERMS, OWL, RDF, RDFS, SKOS, VANN, Graph, Literal, URIRef
+from rdflib.term import Node
 
 from kg import closure
 from kg.examples import Example, example_axioms, read_examples
@@ -141,15 +142,43 @@ def test_labels_are_unique(graph: Graph, own_terms: list[URIRef]) -> None:
     assert not {label: terms for label, terms in by_label.items() if len(terms) > 1}
 
 
+def is_in(value: Node, language: str) -> bool:
+    """Whether a value is a text in a language."""
+    return isinstance(value, Literal) and value.language == language
+
+
 def test_options_and_what_they_use_have_a_name_in_each_language(authored: Knowledge) -> None:
     """Unique in its language, and marked as a translation that no clinician has reviewed."""
     graph = authored.graph
     terms = {t.iri for t in authored.therapies} | (authored.stated.below(NXL.Intervention) - {NXL.Intervention})
     for language in ("en", "fr", "es"):
-        labels = [v for t in terms for v in graph.objects(t, RDFS.label) if v.language == language]
+        labels = [v for t in terms for v in graph.objects(t, RDFS.label) if is_in(v, language)]
         assert len(labels) == len(terms), language
         assert len({str(v).casefold() for v in labels}) == len(terms), language
     assert all((t, NXL.translationStatus, NXL.unverified) in graph for t in terms)
+
+
+def test_findings_and_quantities_have_a_name_in_each_language(authored: Knowledge) -> None:
+    """Unique in its language, and marked as a translation that no clinician has reviewed; classes of patients too."""
+    graph = authored.graph
+    named = read_module(ONTOLOGY / "findings.ttl").graph
+    concerned = authored.findings | set(authored.quantities) | authored.stated.below(NXL.Patient)
+    terms = {t for t in concerned if (t, RDFS.label, None) in named}
+    for language in ("fr", "es"):
+        labels = [str(v).casefold() for t in terms for v in graph.objects(t, RDFS.label) if is_in(v, language)]
+        assert len(labels) == len(set(labels)) == len(terms), language
+    assert all((t, NXL.translationStatus, NXL.unverified) in graph for t in terms)
+
+
+def test_a_question_is_asked_of_what_has_one_for_patients_too(authored: Knowledge) -> None:
+    """Where no question stands, one is made from the label; a quantity always has its own, since its label is a verb."""
+    graph = authored.graph
+    for property_ in (NXL.question, NXL.layQuestion):
+        for term, text in graph.subject_objects(property_):
+            assert str(text).endswith("?") and is_in(text, "en"), term
+            assert term in authored.findings or term in authored.quantities, term
+    asked = set(graph.subjects(NXL.question)) & set(graph.subjects(NXL.layQuestion))
+    assert set(authored.quantities) <= asked
 
 
 def test_dosing_advice_says_what_the_therapy_says(authored: Knowledge) -> None:
@@ -166,7 +195,7 @@ def test_dosing_advice_says_what_the_therapy_says(authored: Knowledge) -> None:
         NXL.doseForm,
         NXL.route,
     )
-    dosed = sorted(t for t in graph.subjects(NXL.route, None))
+    dosed = sorted(URIRef(str(t)) for t in graph.subjects(NXL.route, None))
     assert len(dosed) == 35
     for therapy in dosed:
         advice = NXL[local_name(therapy).removesuffix("Therapy") + "Dosing"]

@@ -238,6 +238,18 @@ def test_an_unknown_dose_leaves_the_time_at_dose_unknown_but_bounded(read: Reade
     course = read.course(weeks=8)
     assert course.days_at_therapeutic_dose is None
     assert course.at_most_days_at_dose == 56
+
+
+@pytest.mark.parametrize("substance", ["LidocainePlaster", "CapsaicinCream", "SpinalCordStimulation"])
+def test_what_has_no_daily_dose_counts_by_its_duration(read: Reader, substance: str) -> None:
+    assert read.course(substances=[substance], weeks=4).days_at_therapeutic_dose == 28
+
+
+@pytest.mark.parametrize("substance", ["BotulinumToxinA", "TransdermalFentanyl", "Morphine"])
+def test_what_is_dosed_but_not_in_mg_a_day_needs_a_word_on_the_dose(read: Reader, substance: str) -> None:
+    course = read.course(substances=[substance], weeks=8)
+    assert course.days_at_therapeutic_dose is None
+    assert course.parts[0].reached_therapeutic_dose is None
     assert course.parts[0].reached_therapeutic_dose is None
 
 

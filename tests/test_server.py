@@ -27,7 +27,7 @@ from tests.serving import ROOT, Running, command, running
 RECORD = {"asOf": "2026-11-22", "patient": {"ageYears": 63, "findings": [{"code": "PainfulDiabeticPolyneuropathy"}]}}
 JSON_RESULTS = "application/sparql-results+json"
 LABEL = (
-    "SELECT ?label WHERE { <https://w3id.org/nextline/Morphine> <http://www.w3.org/2000/01/rdf-schema#label> ?label }"
+    "SELECT ?label WHERE { <https://w3id.org/nextline/absolute> <http://www.w3.org/2000/01/rdf-schema#label> ?label }"
 )
 
 ENDLESS = "SELECT (COUNT(*) AS ?n) { ?a ?b ?c . ?d ?e ?f . ?g ?h ?i . FILTER(?a != ?i && ?d != ?b) }"
@@ -52,11 +52,11 @@ def test_sparqlwrapper_reads_rows(server: Running, method: str, request_method: 
     client.setMethod(method)
     client.setRequestMethod(request_method)
     client.setReturnFormat(JSON)
-    assert [row["label"]["value"] for row in converted(client)["results"]["bindings"]] == ["morphine"]
+    assert [row["label"]["value"] for row in converted(client)["results"]["bindings"]] == ["absolute"]
     client.setReturnFormat(CSV)
-    assert converted(client).split() == [b"label", b"morphine"]
+    assert converted(client).split() == [b"label", b"absolute"]
     client.setReturnFormat(XML)
-    assert "morphine" in converted(client).toxml()
+    assert "absolute" in converted(client).toxml()
 
 
 def test_sparqlwrapper_reads_triples_and_truth_values(server: Running) -> None:
@@ -74,8 +74,8 @@ def test_sparqlwrapper_reads_triples_and_truth_values(server: Running) -> None:
 def test_while_the_reasoner_works_the_server_answers_others(server: Running) -> None:
     """Health, SPARQL and other patients are answered, each within a second, before HermiT has verified an answer."""
     answers: list[int] = []
-    url = f"{server.url}/v1/eligibility/verify"
-    asking = threading.Thread(target=lambda: answers.append(httpx.post(url, json=RECORD, timeout=300).status_code))
+    url, one = f"{server.url}/v1/eligibility/verify", RECORD | {"guidelines": ["seed"]}
+    asking = threading.Thread(target=lambda: answers.append(httpx.post(url, json=one, timeout=300).status_code))
     asking.start()
     others = 0
     while asking.is_alive():

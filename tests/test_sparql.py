@@ -28,11 +28,9 @@ from kg.store import Form, KnowledgeStore, QueryLimits, ResultFormat
 
 ROOT = Path(__file__).resolve().parent.parent
 ASSERTED = "https://w3id.org/nextline/graph/asserted"
-LABEL = (
-    "SELECT ?label WHERE { <https://w3id.org/nextline/Morphine> <http://www.w3.org/2000/01/rdf-schema#label> ?label }"
-)
+LABEL = "SELECT ?label WHERE { <https://w3id.org/nextline/underReview> <http://www.w3.org/2000/01/rdf-schema#label> ?label }"
 CONSTRUCT = (
-    "CONSTRUCT WHERE { <https://w3id.org/nextline/Morphine> <http://www.w3.org/2000/01/rdf-schema#label> ?label }"
+    "CONSTRUCT WHERE { <https://w3id.org/nextline/underReview> <http://www.w3.org/2000/01/rdf-schema#label> ?label }"
 )
 ASK = "ASK { <https://w3id.org/nextline/Morphine> ?p ?o }"
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -69,7 +67,7 @@ def test_get_answers_in_json_by_default(client: TestClient) -> None:
     response = client.get("/sparql", params={"query": LABEL})
     assert response.headers["content-type"] == "application/sparql-results+json"
     assert response.json()["results"]["bindings"] == [
-        {"label": {"type": "literal", "value": "morphine", "xml:lang": "en"}}
+        {"label": {"type": "literal", "value": "under review", "xml:lang": "en"}}
     ]
 
 
@@ -120,7 +118,7 @@ def test_triples_come_in_the_preferred_format(client: TestClient, accept: str, r
     response = client.get("/sparql", params={"query": CONSTRUCT}, headers={"Accept": accept})
     assert response.headers["content-type"].startswith(accept)
     graph = Graph().parse(data=response.text, format=rdflib_format)
-    assert list(graph.objects(None, RDFS.label)) == [Literal("morphine", lang="en")]
+    assert list(graph.objects(None, RDFS.label)) == [Literal("under review", lang="en")]
 
 
 def test_triples_are_turtle_by_default_and_ask_is_a_truth_value(client: TestClient) -> None:
@@ -449,12 +447,12 @@ def test_a_result_without_end_is_stopped_and_never_cut_short(build_folder: Path)
 
 def test_bindings_are_terms_and_leave_the_text_alone(store: KnowledgeStore) -> None:
     text = "SELECT ?drug ?label WHERE { ?drug <http://www.w3.org/2000/01/rdf-schema#label> ?label }"
-    morphine = URIRef("https://w3id.org/nextline/Morphine")
-    assert store.query(text, bindings={"drug": morphine}).rows() == [
-        {"drug": morphine, "label": Literal("morphine", lang="en")}
+    term = URIRef("https://w3id.org/nextline/underReview")
+    assert store.query(text, bindings={"drug": term}).rows() == [
+        {"drug": term, "label": Literal("under review", lang="en")}
     ]
-    found = store.query(text, bindings={"label": Literal("morphine", lang="en")}).rows()
-    assert [row["drug"] for row in found] == [morphine]
+    found = store.query(text, bindings={"label": Literal("under review", lang="en")}).rows()
+    assert [row["drug"] for row in found] == [term]
     assert store.query(text, bindings={"label": Literal('" } #')}).rows() == []
 
 
@@ -469,7 +467,9 @@ def test_a_result_tells_its_form(store: KnowledgeStore) -> None:
     assert store.query(ASK).truth() is True
     assert store.query(CONSTRUCT).truth() is True
     assert store.query("SELECT * { <x:y> ?p ?o }").truth() is False
-    assert store.query(LABEL, limits=QueryLimits(seconds=60)).serialise(ResultFormat.CSV) == b"label\r\nmorphine\r\n"
+    assert (
+        store.query(LABEL, limits=QueryLimits(seconds=60)).serialise(ResultFormat.CSV) == b"label\r\nunder review\r\n"
+    )
 
 
 def test_the_limits_of_a_text_are_settings() -> None:

@@ -97,7 +97,7 @@ def test_a_dose_for_which_the_ontology_has_no_rule_is_never_read_as_not_tried(as
 
 
 def test_a_group_unusable_for_mixed_reasons_waits_for_the_open_one(ask: Ask) -> None:
-    judged = [{"class": "Venlafaxine", "reason": "blood pressure"}]
+    judged = [{"class": snri, "reason": "blood pressure"} for snri in ("Venlafaxine", "Desvenlafaxine", "Milnacipran")]
     courses = [tried("Gabapentin"), tried("Amitriptyline")]
     liver = record(PAIN, {"code": "LiverDisease"}, courses=courses, judgedUnsuitable=judged)
     assert options(ask(liver))["Tramadol"]["status"] == "conditional"
