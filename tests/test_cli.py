@@ -204,9 +204,9 @@ def test_the_list_of_queries_has_questions() -> None:
     ("arguments", "told"),
     [
         (["nothing"], "find-term"),
-        (["find-term"], "text=neuralgia"),
+        (["find-term"], "text=zoster"),
         (["find-term", "neuralgia"], "name=value"),
-        (["find-term", "colour=blue"], "text=neuralgia"),
+        (["find-term", "colour=blue"], "text=zoster"),
         (["find-term", "text=a", "text=b"], "more than once"),
         (["find-term", "text=\udcff"], "not UTF-8"),
         (["\udcff"], "not UTF-8"),
