@@ -171,11 +171,11 @@ class Catalogue:
         names = dict.fromkeys(e[1] for e in parts if e[0] == "named")
         stated = [(name, statements[URIRef(name)]) for name in names if URIRef(name) in statements]
         branches = tuple((name, self.phrases.statement(statement)) for name, statement in stated)
-        met_by = [{k: row[k] for k in ("statement", "label", "text")} for _, row in branches]
+        met_by = [{k: row[k] for k in ("statement", "label")} for _, row in branches]
         smaller = self.steps_in(expression, self.engine.program.rules[code].steps) if self.is_sum(step) else []
         row = {"step": step, "label": self.phrases.label(step)}
         return Step(
-            row={**row, "guideline": code},
+            row={**row, "guideline": code, "metBy": met_by},
             branches=branches,
             unmet={known: {**row, "known": known, "metBy": met_by} for known in (True, False)},
             smaller=[{"step": s, "label": self.phrases.label(s)} for s in smaller],

@@ -97,11 +97,19 @@ class Selector:
         return found, self._engine.index.set_of(str(s.iri) for s in found)
 
     def _is_foreign(self, statement: Statement, jurisdiction: str) -> bool:
-        """Whether only labels and authorities of other jurisdictions make a statement; guidelines speak to everybody."""
+        """Whether a statement of elsewhere gives way to what the jurisdiction itself says otherwise of the same.
+
+        A label that was read in one jurisdiction alone holds everywhere else too: that nobody read another one is no
+        permission.
+        """
         if jurisdiction == EVERY_JURISDICTION or statement.guideline is not None or not statement.jurisdictions:
             return False
         wanted = {self.jurisdictions[jurisdiction], NXL.jurisdictionInternational}
-        return not wanted & set(statement.jurisdictions)
+        if wanted & set(statement.jurisdictions):
+            return False
+        graph, known = self._knowledge.graph, self._knowledge.statements
+        others = {*graph.objects(statement.iri, NXL.differsFrom), *graph.subjects(NXL.differsFrom, statement.iri)}
+        return any(wanted & set(known[URIRef(str(o))].jurisdictions) for o in others if o in known)
 
     def _is_unreviewed(self, statement: Statement, status: str | None) -> bool:
         """Whether an indication or advice has been reviewed less than a request asks for."""

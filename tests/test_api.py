@@ -232,7 +232,7 @@ def test_what_if_tells_what_a_change_makes_of_the_answer(client: TestClient, ans
     response = client.post("/v1/eligibility/what-if", json={"request": RECORD, "changes": [{"setAge": 16}]})
     assert response.status_code == 200, response.text
     found = response.json()
-    assert {c["status"]["after"] for c in found["changes"]} == {"out-of-scope"}
+    assert {row["status"]["after"] for c in found["changes"] for row in c["guidelines"]} == {"out-of-scope"}
     assert found["before"]["inputHash"] == answer["inputHash"] != found["after"]["inputHash"]
     for field in ("asOf", "knowledge", "notice"):
         assert found[field] == answer[field]

@@ -47,8 +47,18 @@ def test_a_label_of_elsewhere_is_left_out_and_listed(ask: Ask) -> None:
     left_out = {row["label"]: row for row in answer["leftOut"]}
     assert left_out["duloxetine in hepatic impairment"]["jurisdiction"] == ["EU"]
     assert all(not {"US", "INT"} & set(row["jurisdiction"]) for row in answer["leftOut"])
-    shown = [r for o in answer["options"] for r in o["because"]]
-    assert all(not r["jurisdiction"] or {"US", "INT"} & set(r["jurisdiction"]) for r in shown)
+
+
+@pytest.mark.parametrize("jurisdiction", ["strictest", "EU", "UK", "US"])
+def test_what_one_label_alone_was_read_to_forbid_is_forbidden_everywhere(ask: Ask, jurisdiction: str) -> None:
+    """That nobody read the label of another country is no permission there."""
+    depressed = record({"code": "SignificantRespiratoryDepression"}, jurisdiction=jurisdiction)
+    (reason,) = (
+        r
+        for r in by_guideline(ask(depressed))["MorphineTherapy"]["whyNot"]
+        if r["statement"].endswith("/OpioidInSignificantRespiratoryDepression")
+    )
+    assert reason["kind"] == "contraindication"
 
 
 def test_hermit_leaves_out_the_same_statements(answerer: Answerer, reference: ReferenceEngine) -> None:
