@@ -11,6 +11,7 @@ from typing import Annotated, Any, TypeVar
 
 import orjson
 from fastapi import APIRouter, Path, Request
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
@@ -52,7 +53,7 @@ async def eligibility(request: Request) -> Response:
     if wanted == _JSON:
         return Response(orjson.dumps(answer), media_type=_JSON, headers=headers)
     charset = "; charset=utf-8" if wanted.startswith("text/") else ""
-    written = serialise_answer(answer, services.build.knowledge, ResultFormat(wanted))
+    written = await run_in_threadpool(serialise_answer, answer, services.build.knowledge, ResultFormat(wanted))
     return Response(written, headers={"Content-Type": wanted + charset, **headers})
 
 

@@ -79,6 +79,7 @@ class Answerer:
             "unreportedFindings": request.unreported_findings.value,
             "audience": request.audience,
             "lang": request.lang,
+            "translationStatus": None if request.lang == "en" else "unverified",
             "policy": request.policy,
             "jurisdiction": request.jurisdiction,
             "minimumReviewStatus": request.minimum_review_status,

@@ -84,10 +84,21 @@ class Catalogue:
             t.iri: {"id": local_name(t.iri), "iri": str(t.iri), "label": self.phrases.label(t.iri)}
             for t in knowledge.therapies
         }
+        is_procedure = engine.knowledge.interventions.is_a
+        self._procedures = frozenset(
+            t.iri for t in knowledge.therapies if all(is_procedure(u, NXL.Procedure) for u in t.uses)
+        )
         self.placements = {
             (code, t.iri): self._placements(code, t) for code in knowledge.guidelines for t in knowledge.therapies
         }
-        self.placing = frozenset(code for code, rules in engine.rules.items() if rules.indicated)
+        self.placing = {
+            is_procedure: frozenset(
+                code
+                for (code, iri), placed in self.placements.items()
+                if placed and (iri in self._procedures) is is_procedure
+            )
+            for is_procedure in (False, True)
+        }
         self.speaks = {
             (code, t.iri): self._speaks(code, t) for code in knowledge.guidelines for t in knowledge.therapies
         }
@@ -122,6 +133,10 @@ class Catalogue:
         index, rules = self.engine.index, self.engine.rules[code]
         own = index.of_guideline[code] | rules.indicated | rules.recommended_against
         return index.concerned[therapy.iri] & own & ~(rules.exhausted | rules.in_use | index.general)
+
+    def placing_alike(self, therapy: Therapy) -> frozenset[str]:
+        """The guidelines that place therapies of the same kind: medicines, or procedures."""
+        return self.placing[therapy.iri in self._procedures]
 
     def left_out(self, statement: Statement) -> Row:
         """A statement that a request did not want to hear, as answers name it."""

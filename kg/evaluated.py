@@ -61,7 +61,11 @@ class Evaluated:
 
     def cite(self, facts: Iterable[Fact]) -> list[Row]:
         """Facts of the record as answers cite them."""
-        return [self._cite(fact) for fact in sorted(facts)]
+        return [self._cite(fact) for fact in sorted(facts, key=self._order_of_fact)]
+
+    def _order_of_fact(self, fact: Fact) -> tuple[object, ...]:
+        """Where a fact is listed among others: by what it is, not by where it was sent."""
+        return (fact.kind, fact.term, self._rank_of_course.get(fact.position, fact.position))
 
     def _cite(self, fact: Fact) -> Row:
         known = self._cited.get(fact)

@@ -168,7 +168,9 @@ class Explainer:
         hierarchy, facts = self._case.hierarchy, self._case.facts
         if holds:
             reported = [f for f in facts.present if term in hierarchy.finding(str(f)).above]
-            return frozenset({Fact(FactKind.FINDING, str(reported[0]))})
+            # The most particular one: it is likely to be cited for other parts of the same condition too.
+            narrowest = max(reported, key=lambda f: len(hierarchy.finding(str(f)).above))
+            return frozenset({Fact(FactKind.FINDING, str(narrowest))})
         for absent in facts.absent:
             if term in hierarchy.finding(str(absent)).below:
                 return frozenset({Fact(FactKind.ABSENCE, str(absent))})

@@ -55,7 +55,7 @@ class OptionWriter:
         rows: list[tuple[tuple[Any, ...], Row]] = []
         silent = []
         for guideline in record.guidelines:
-            if catalogue.speaks[guideline.code, therapy.iri] & self._kept:
+            if catalogue.speaks[guideline.code, therapy.iri]:
                 standing = self.evaluation.standing(guideline.code, therapy.iri)
                 verdicts[guideline.code] = Verdict.of(standing)
                 rows.append(self._by_guideline(guideline, therapy, standing, marks, judged))
@@ -63,7 +63,11 @@ class OptionWriter:
                 silent.append(guideline.code)
         is_conditional = any(row["status"] == "conditional" for _, row in rows)
         status, decided_by = overall(
-            record.request.policy, record.guidelines, catalogue.placing, verdicts, self.evaluation.in_scope
+            record.request.policy,
+            record.guidelines,
+            catalogue.placing_alike(therapy),
+            verdicts,
+            self.evaluation.in_scope,
         )
         if forbidden:
             status, decided_by = Status.CONTRAINDICATED, []
@@ -91,7 +95,8 @@ class OptionWriter:
         if not self.facts.judgements:
             return []
         is_a = self.knowledge.interventions.is_a
-        return [j.reason for j in self.facts.judgements if any(is_a(used, j.intervention) for used in therapy.uses)]
+        found = (j.reason for j in self.facts.judgements if any(is_a(used, j.intervention) for used in therapy.uses))
+        return list(dict.fromkeys(found))
 
     @staticmethod
     def _add_alternatives(options: list[Row]) -> None:
@@ -158,7 +163,13 @@ class OptionWriter:
         if status is Status.CONDITIONAL:
             return [{"reason": "facts are missing that decide; see missing"}]
         if not placements:
-            return [{"reason": "the guideline places this therapy in no line"}]
+            places = self.catalogue.placements[guideline.code, therapy.iri]
+            reason = (
+                "the indications are left out for want of review"
+                if places
+                else "the guideline places this therapy in no line"
+            )
+            return [{"reason": reason}]
         return [self._unfulfilled_indication(p.position, status) for p in placements]
 
     def _unfulfilled_indication(self, position: int, status: Status) -> Row:

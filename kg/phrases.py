@@ -148,7 +148,10 @@ class Phrases:
     def question(self, missing: Missing, course: Course | None = None) -> str:
         """How to ask for it."""
         if course is not None:
-            return f"About the course of {self.course(course)}: {_ASKED.get(missing.field, missing.field)}?"
+            asked = _ASKED.get(missing.field, missing.field)
+            if missing.field == "notTolerated" and len(course.parts) == 1:
+                asked = "was it tolerated"
+            return f"About the course of {self.course(course)}: {asked}?"
         known = self._questions.get(missing)
         if known is None:
             known = self._questions[missing] = self._question(missing)
@@ -157,7 +160,7 @@ class Phrases:
     def _question(self, missing: Missing) -> str:
         knowledge, iri, label = self.knowledge, URIRef(missing.term), self.label(missing.term)
         asked = label_of(knowledge.graph, iri, property_=NXL.layQuestion if self.lay else NXL.question)
-        if asked is not None and missing.gap is not Gap.INCOMPLETE:
+        if asked is not None and (missing.gap is not Gap.INCOMPLETE or iri in knowledge.quantities):
             return asked
         who, has = ("you", "Do you have") if self.lay else ("the patient", "Does the patient have")
         if iri == NXL.ageInYears:
@@ -168,7 +171,7 @@ class Phrases:
         if knowledge.taxonomy.is_a(iri, NXL.Intervention):
             if missing.gap is Gap.INCOMPLETE:
                 return f"When did {who} last take {label}?"
-            return f"{'Do' if self.lay else 'Does'} {who} take {label}, or did {who} lately?"
+            return f"{'Do' if self.lay else 'Does'} {who} take any {label}, or did {who} lately?"
         if knowledge.taxonomy.is_a(iri, NXL.Patient):
             return f"Which sex is recorded for {who}?"
         return f"{has} {label}?"

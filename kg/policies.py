@@ -60,7 +60,7 @@ def overall(
     `each` makes none of several. The code of a guideline takes its verdict alone. `any` takes the most open, `strictest`
     the least open of what the guidelines say that are not out of scope; `all` counts those that are silent as well, so
     that an option is eligible only where every guideline says so. Only guidelines in `placing` count: those that place
-    treatments in lines.
+    treatments of its kind in lines.
     """
     chosen = policy if policy != EACH or len(guidelines) > 1 else guidelines[0].code
     if chosen == EACH:

@@ -205,7 +205,7 @@ class _Reader:
                 self.issue(
                     "superseded",
                     place if known[0] >= measured else known[2],
-                    f"an older value of '{entry.code}' is not used.",
+                    f"the value of '{entry.code}' that is not newer is not used.",
                 )
             if known is None or measured > known[0]:
                 latest[quantity] = (measured, entry, place)

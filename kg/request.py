@@ -161,6 +161,10 @@ class CourseEntry(Model):
             raise ValueError("an ongoing course has no end")
         if self.ongoing and self.outcome == "stopped-other-reason":
             raise ValueError("an ongoing course was not stopped")
+        if self.outcome == "effective" and self.not_tolerated:
+            raise ValueError(
+                "an effective course was tolerated; name what was not in notTolerated, or the outcome anew"
+            )
         if self.weeks is not None and self.weeks_at_dose is not None and self.weeks_at_dose > self.weeks:
             raise ValueError("weeksAtDose is longer than weeks")
         return self
@@ -254,7 +258,7 @@ def validated(model: type[_M], document: object) -> _M:
 
 def _invalid(error: ValidationError) -> InvalidRecord:
     first, *others = error.errors(include_url=False, include_context=False)
-    place = ".".join(str(part) for part in first["loc"]) or "body"
+    place = ".".join(_shown(str(part)) for part in first["loc"]) or "body"
     message = _EXPECTED.get(first["type"]) or first["msg"].removeprefix("Value error, ").rstrip(".")
     message = message.replace("Tuple should", "list should")
     if first["type"] == "extra_forbidden":

@@ -59,7 +59,7 @@ class Selector:
         if request.policy not in ("each", "any", "all", "strictest", *chosen):
             raise InvalidRecord(
                 "policy",
-                f"'{request.policy}' is neither a policy nor the code of a guideline of this request.",
+                f"'{request.policy[:40]}' is neither a policy nor the code of a guideline of this request.",
                 f"Use each, any, all, strictest, or one of {', '.join(chosen)}.",
             )
         if request.jurisdiction != EVERY_JURISDICTION:
@@ -77,7 +77,7 @@ class Selector:
             if code not in known:
                 raise UnknownGuideline(
                     f"guidelines.{index}",
-                    f"the guideline '{code}' is not known.",
+                    f"the guideline '{code[:40]}' is not known.",
                     f"Known guidelines: {', '.join(known)}.",
                 )
         return tuple(known[code] for code in chosen)
@@ -85,7 +85,7 @@ class Selector:
     @staticmethod
     def _known(place: str, code: str, codes: Iterable[str]) -> None:
         if code not in codes:
-            raise InvalidRecord(place, f"'{code}' is not known.", f"Use one of {', '.join(codes)}.")
+            raise InvalidRecord(place, f"'{code[:40]}' is not known.", f"Use one of {', '.join(codes)}.")
 
     def _find_left_out(self, jurisdiction: str, status: str | None) -> tuple[tuple[Statement, ...], int]:
         classes = {*self._engine.index.classes}

@@ -63,6 +63,7 @@ def what_if(
         "asOf": after.answer["asOf"],
         "before": {"inputHash": before.answer["inputHash"]},
         "after": {"inputHash": after.answer["inputHash"]},
+        "guidelines": _scopes(before.answer, after.answer),
         "changes": [c for o in after.answer["options"] if (c := compared.option(options[o["therapy"]["id"]], o))],
         "steps": [c for s in after.answer["steps"] if (c := compared.step(steps[_step_key(s)], s))],
         "inputIssues": [after.told(issue) for issue in after.answer["inputIssues"]],
@@ -107,6 +108,7 @@ class _Comparison:
         told = {
             "statements": self.lists(before["because"], after["because"], lambda reason: reason["statement"]),
             "missing": self.lists(before["missing"], after["missing"], _missing_key),
+            "assumedAbsent": self.lists(before["assumedAbsent"], after["assumedAbsent"], lambda term: term["id"]),
         }
         same = all(before[key] == after[key] for key in ("status", "agreement", "inUse"))
         if same and not rows and not _any_in(told):
@@ -154,6 +156,16 @@ class _Comparison:
             "gained": [entry for entry in new if key(entry) not in known],
             "lost": [entry for entry in old if key(entry) not in now],
         }
+
+
+def _scopes(before: Entry, after: Entry) -> list[Entry]:
+    """The guidelines that speak to the patient only before or only after the changes, or of which that is known."""
+    was = {g["code"]: g["inScope"] for g in before["guidelines"]}
+    return [
+        {"guideline": g["code"], "label": g["label"], "inScope": {"before": was[g["code"]], "after": g["inScope"]}}
+        for g in after["guidelines"]
+        if was[g["code"]] is not g["inScope"]
+    ]
 
 
 def _any_in(told: Mapping[str, Mapping[str, list[Entry]]]) -> bool:
