@@ -61,8 +61,9 @@ async def verify_answer(request: Request) -> Response:
     """Let HermiT derive an answer anew and say whether it agrees; takes seconds, while other requests are answered."""
     services = services_of(request)
     record = _parsed(await _json_body(request), parse_request)
-    comparison = Comparison(services.answerer, services.build.reference)
-    found = await services.reasoner.run(lambda: comparison.of_request(record))
+    found = await services.reasoner.run(  # also to open the reference takes seconds
+        lambda: Comparison(services.answerer, services.build.reference).of_request(record)
+    )
     return JSONResponse(
         {
             "agrees": not found.differences,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -147,8 +148,12 @@ class ReferenceEngine:
             return self._narrowed(guideline.iri, dropped)
 
     def _narrow(self, guideline: URIRef, dropped: frozenset[URIRef]) -> ReferenceEngine:
-        graph = narrowed(self.knowledge.graph, {guideline}, dropped)
-        return ReferenceEngine(Knowledge(graph), closure_of(graph), deadline_seconds=self.deadline_seconds)
+        gc.disable()  # nothing of this is garbage, and looking it through again and again holds up every other thread
+        try:
+            graph = narrowed(self.knowledge.graph, {guideline}, dropped)
+            return ReferenceEngine(Knowledge(graph), closure_of(graph), deadline_seconds=self.deadline_seconds)
+        finally:
+            gc.enable()
 
     def entails(self, facts: PatientFacts, therapy: Therapy, option_class: URIRef) -> bool:
         """Whether the option of a therapy certainly belongs to a class: the contrary has no model.

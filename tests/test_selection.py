@@ -41,11 +41,13 @@ def test_what_a_label_forbids_is_forbidden_where_it_holds(ask: Ask, jurisdiction
 
 
 def test_a_label_of_elsewhere_is_left_out_and_listed(ask: Ask) -> None:
+    """Where its own label says something else of the same; each jurisdiction has such statements."""
     answer = ask(record(LIVER, jurisdiction="US"))
     option = by_guideline(answer)["DuloxetineTherapy"]
     assert option["status"] != "contraindicated"
     left_out = {row["label"]: row for row in answer["leftOut"]}
     assert left_out["duloxetine in hepatic impairment"]["jurisdiction"] == ["EU"]
+    assert all(ask(record(jurisdiction=code))["leftOut"] for code in ("EU", "UK", "US"))
     assert all(not {"US", "INT"} & set(row["jurisdiction"]) for row in answer["leftOut"])
 
 
