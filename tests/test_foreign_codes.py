@@ -180,6 +180,10 @@ def test_the_directions_of_a_code_agree_with_the_hierarchy(knowledge: Knowledge)
         ("ICD10CM:J45.909", "Asthma"),
         ("ICD10CM:I10", "EssentialHypertension"),
         ("ICD10CM:G90.50", "ComplexRegionalPainSyndromeTypeI"),
+        ("ICD10CM:J96.00", "AcuteRespiratoryFailure"),
+        ("ICD10CM:J96.02", "AcuteRespiratoryFailureWithHypercapnia"),
+        ("ICD10CM:J96.11", "ReducedRespiratoryReserve"),
+        ("ICD10CM:J96.12", "RespiratoryFailureWithHypercapnia"),
     ],
 )
 def test_a_code_states_no_more_than_it_says(knowledge: Knowledge, code: str, finding: str) -> None:
