@@ -9,17 +9,21 @@ from rdflib.term import Node
 
 from kg.guidelines import Guideline, read_guidelines
 from kg.namespaces import NXL
+from kg.taxonomy import Taxonomy
 
 
 def narrowed(graph: Graph, guidelines: Collection[URIRef], left_out: Iterable[URIRef] = ()) -> Graph:
     """A copy of the authored modules with no other guidelines than these, and without the statements `left_out`.
 
-    Guidelines do not rest on each other, so that what is left says what it said before.
+    Guidelines do not rest on each other, so that what is left says what it said before. Groups of interventions and
+    findings that a guideline names stay: records may speak of them.
     """
     dropped: set[Node] = set(left_out)
+    taxonomy = Taxonomy.of(graph)
+    kept = taxonomy.below(NXL.Intervention) | taxonomy.below(NXL.Finding)
     for guideline in read_guidelines(graph).values():
         if guideline.iri not in guidelines:
-            dropped |= {guideline.iri, *_roles(guideline), *graph.subjects(NXL.guideline, guideline.iri)}
+            dropped |= {guideline.iri, *_roles(guideline), *graph.subjects(NXL.guideline, guideline.iri)} - kept
     gone: set[Node] = set()
     waiting = list(dropped)
     while waiting:
