@@ -133,11 +133,11 @@ class CompiledEngine:
         index = self.index
         classes = index.concerned[therapy.iri] & index.linked
         repeated = case.courses_of.get(therapy.iri, ())
-        vague = [course for course in case.vague if self.may_have_been(course, therapy)]
+        vague = any(self.may_have_been(course, therapy) for course in case.vague)
         if not repeated and not vague:
             classes &= ~index.repeating
         shared = [pair for used in therapy.uses for pair in case.parts_of.get(used, ())]
-        unclear = [(c, part) for c in case.vague for part in c.parts if self.may_share(part, therapy)]
+        unclear = any(self.may_share(part, therapy) for course in case.vague for part in course.parts)
         if not shared and not unclear:
             classes &= ~index.sharing
         if not case.facts.judgements:
@@ -149,13 +149,11 @@ class CompiledEngine:
             if index.judged & bit:
                 truths.append(self.is_judged_unsuitable(case, therapy))
             for test in self._repeats[position]:
-                possible = [_at_most_possible(test(case, course)) for course in vague]
-                truths.append(kleene_or([test(case, course) for course in repeated] + possible))
+                truths.append(kleene_or([test(case, course) for course in repeated] + [None] * vague))
             for part_test in self._shares[position]:
                 found = [part_test(case, course, part) for course, part in shared]
                 found += [whichever(case, course, part_test) for course in _all_blamed(shared)]
-                found += [_at_most_possible(part_test(case, course, part)) for course, part in unclear]
-                truths.append(kleene_or(found))
+                truths.append(kleene_or(found + [None] * unclear))
             truth = kleene_and(truths)
             if truth is True:
                 true |= bit
@@ -233,11 +231,6 @@ class CompiledEngine:
         if any(self.may_share(part, therapy) for course in case.vague for part in course.parts):
             truths.append(None)
         return kleene_or(truths)
-
-
-def _at_most_possible(truth: Truth) -> Truth:
-    """What follows from a course that may have been of the therapy: not more than that it is possible."""
-    return None if truth else truth
 
 
 def _all_blamed(shared: list[tuple[Course, CoursePart]]) -> list[Course]:

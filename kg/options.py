@@ -299,14 +299,13 @@ class OptionWriter:
     def _open_facts(self, position: int, therapy: Therapy) -> frozenset[Missing]:
         """The facts that leave open whether a class of options holds for the option of a therapy."""
         option, case = self.engine.program.options[self.index.classes[position]], self.evaluation.documented
-        documented, logic = self.record.documented, self.engine.logic
+        documented = self.record.documented
         found = set(documented.missing(option.patient))
         for condition in option.repeats:
             for course in case.courses_of.get(therapy.iri, ()):
                 found |= documented.course_missing(course, condition)
             for course in case.vague:
-                is_open = logic.course(condition)(case, course) is not False
-                if is_open and self.engine.may_have_been(course, therapy):
+                if self.engine.may_have_been(course, therapy):
                     found.add(Missing(Gap.UNSPECIFIED, "", course.source_index, "substances"))
         for condition in option.shares:
             for course, part in (pair for used in therapy.uses for pair in case.parts_of.get(used, ())):
