@@ -50,9 +50,13 @@ class Services:
 
 
 def _settled(build: Build) -> Answerer:
-    """The answerer of a build, out of reach of the garbage collector: it lives as long as it serves, and is large."""
+    """The answerer of a build, out of reach of the garbage collector: it lives as long as it serves, and is large.
+
+    What an earlier build left behind is within reach again for this once, so that reloading does not add up.
+    """
     answerer = build.answerer
     answerer.catalogue(lay=False, lang="en")  # what most requests need, before the first one comes
+    gc.unfreeze()
     gc.collect()
     gc.freeze()
     return answerer
