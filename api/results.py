@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 
+from rdflib.term import Node
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -62,6 +63,15 @@ async def result_response(request: Request, services: Services, start: Callable[
         ) from None
     charset = "; charset=utf-8" if media_type.startswith("text/") else ""
     return Response(body, headers={"Content-Type": media_type + charset, "Vary": "Accept"})
+
+
+async def rows_of(services: Services, text: str, bindings: Mapping[str, Node] | None = None) -> list[dict[str, Node]]:
+    """The solutions of a query of our own, such as one behind a page; an unbound variable is missing from its row.
+
+    Raises as `result_response` does.
+    """
+    seconds = services.settings.query_seconds
+    return await services.queries.run(lambda: services.store.query(text, bindings=bindings).rows(), seconds=seconds)
 
 
 def _not_acceptable(types: dict[str, ResultFormat]) -> RequestProblem:
