@@ -270,8 +270,7 @@ class _Writer:
                     self.graph.add((iri, property_, Literal(value)))
             parts.append(iri)
             self._parts.append((iri, part))
-        if self.closed or course.some_part_was_not_tolerated:
-            self.graph.add((course_iri, RDF.type, self.at_most(NXL.hasCoursePart, len(parts), NXL.CoursePart)))
+        self.graph.add((course_iri, RDF.type, self.at_most(NXL.hasCoursePart, len(parts), NXL.CoursePart)))
         self.all_different(parts)
         if course.some_part_was_not_tolerated:
             self.graph.add((course_iri, RDF.type, self.some(NXL.hasCoursePart, NXL.PartNotTolerated)))
