@@ -18,6 +18,7 @@ from kg.errors import (
     InvalidRecord,
     NextlineError,
     QueryFailure,
+    QueryTooLarge,
     ReasonerTimeout,
     UnknownQuery,
 )
@@ -32,6 +33,7 @@ _STATUS: tuple[tuple[type[NextlineError], int], ...] = (
     (UnknownQuery, HTTPStatus.NOT_FOUND),
     (InvalidParameter, HTTPStatus.BAD_REQUEST),
     (InvalidQuery, HTTPStatus.BAD_REQUEST),
+    (QueryTooLarge, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
     (QueryFailure, HTTPStatus.SERVICE_UNAVAILABLE),
     (ReasonerTimeout, HTTPStatus.SERVICE_UNAVAILABLE),
 )
