@@ -246,6 +246,7 @@ def _tag(endpoint: Endpoint, question: Question, media_type: str) -> str:
         sorted((name, node.n3()) for name, node in question.bindings.items()),
         list(question.default_graphs),
         list(question.named_graphs),
+        question.base,
         media_type,
     )
     return f'W/"{hashlib.sha256(repr(made_from).encode("utf-8", "surrogatepass")).hexdigest()[:32]}"'

@@ -52,6 +52,7 @@ async def sparql(request: Request) -> Response:
     question = Question(
         await endpoint.checked(text),
         ResultFormat.JSON,
+        base=str(request.url.replace(query="", fragment="")),
         default_graphs=[value for name, value in fields if name == "default-graph-uri"],
         named_graphs=[value for name, value in fields if name == "named-graph-uri"],
     )

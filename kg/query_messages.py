@@ -43,7 +43,8 @@ class Condition:
 class Question:
     """One query for a worker: its checked text, its bindings and dataset, and how the result is to be written.
 
-    `seconds` is when the kernel ends the worker, whatever the server does; `compress` allows gzip.
+    `seconds` is when the kernel ends the worker, whatever the server does; `compress` allows gzip. Relative IRIs
+    are read against `base`.
     """
 
     checked: CheckedText
@@ -53,6 +54,7 @@ class Question:
     named_graphs: Sequence[str] = ()
     conditions: Sequence[Condition] = ()
     compress: bool = False
+    base: str | None = None
     result_bytes: int = 64 * 2**20
     result_rows: int = 1_000_000
     seconds: float = 10.0
@@ -109,6 +111,8 @@ def pack_question(question: Question) -> bytes:
         header["namedGraphs"] = list(question.named_graphs)
     if question.conditions:
         header["conditions"] = [[c.text, _terms(c.bindings)] for c in question.conditions]
+    if question.base is not None:
+        header["base"] = question.base
     if question.compress:
         header["compress"] = True
     return packed(header)
@@ -125,6 +129,7 @@ def read_question(header: Header) -> Question:
         named_graphs=header.get("namedGraphs", ()),
         conditions=[Condition(text, _read_terms(terms), _UNTOLD) for text, terms in header.get("conditions", ())],
         compress=header.get("compress", False),
+        base=header.get("base"),
         result_bytes=header["bytes"],
         result_rows=header["rows"],
         seconds=header["seconds"],

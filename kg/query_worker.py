@@ -48,6 +48,7 @@ def answer(store: KnowledgeStore, question: Question) -> Reply:
             named_graphs=question.named_graphs,
             limits=QueryLimits(result_bytes=question.result_bytes, result_rows=question.result_rows),
             checked=question.checked,
+            base=question.base,
         )
         written = result.serialise(question.format)
         if not question.compress or len(written) < _COMPRESSED_FROM_BYTES:

@@ -236,13 +236,14 @@ class KnowledgeStore:
         named_graphs: Sequence[str] = (),
         limits: QueryLimits | None = None,
         checked: CheckedText | None = None,
+        base: str | None = None,
     ) -> Result:
         """Parse a SPARQL 1.1 query and start it.
 
         `bindings` gives variables their value as RDF terms, without touching the text; a bound variable has to stand
         in the SELECT clause. `default_graphs` and `named_graphs` replace the dataset that the query names. `checked` is
-        for who has checked the text already. Raises InvalidQuery (see `kg.query_text.check`), with line and column where
-        the text does not parse.
+        for who has checked the text already, `base` what relative IRIs are read against. Raises InvalidQuery (see
+        `kg.query_text.check`), with line and column where the text does not parse.
         """
         limits = limits or QueryLimits()
         checked = checked or check(text, limits.text)
@@ -251,6 +252,7 @@ class KnowledgeStore:
         try:
             answer = self._store.query(
                 text,
+                base_iri=base,
                 use_default_graph_as_union=self._union and not (checked.has_dataset or protocol_dataset),
                 default_graph=[_graph(g) for g in default_graphs] if protocol_dataset else None,
                 named_graphs=[_graph(g) for g in named_graphs] if protocol_dataset else None,
