@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import socket
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -53,9 +52,15 @@ def well_afterwards(server: Running) -> Iterator[None]:
 
 def children(pid: int) -> list[int]:
     """The processes that a process started and that live."""
-    found = subprocess.run(["ps", "-eo", "pid=,ppid=,stat="], check=True, capture_output=True, text=True)
-    rows = [line.split() for line in found.stdout.splitlines()]
-    return [int(child) for child, parent, state in rows if int(parent) == pid and not state.startswith("Z")]
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, parent = path.read_text("ascii", "replace").rpartition(")")[2].split()[:2]
+        except OSError:
+            continue  # it has ended meanwhile
+        if int(parent) == pid and state != "Z":
+            found.append(int(path.parent.name))
+    return found
 
 
 def workers(server: Running) -> list[int]:
