@@ -62,6 +62,11 @@ class Case:
         return f"BASE <{self.query.as_uri()}>\n{self.query.read_text('utf-8')}"
 
     @property
+    def names_dataset(self) -> bool:
+        """Whether the query says itself what it is about."""
+        return re.search(r"\bFROM\s+(NAMED\s+)?<", self.query.read_text("utf-8"), re.IGNORECASE) is not None
+
+    @property
     def files(self) -> set[Path]:
         """Every file that it reads as data."""
         asked = re.findall(r"FROM\s+(?:NAMED\s+)?<([^>]*)>", self.query.read_text("utf-8"), re.IGNORECASE)
@@ -188,7 +193,7 @@ def through(client: httpx.Client, url: str) -> Answer:
 
     def ask(case: Case, media_type: str) -> bytes:
         params: list[tuple[str, str | int | float | bool | None]] = []
-        if case.files == {*case.data, *case.named}:  # else the query names its own
+        if not case.names_dataset:
             params += [("default-graph-uri", path.as_uri()) for path in case.data]
             params += [("named-graph-uri", path.as_uri()) for path in case.named]
             params = params or [("default-graph-uri", EMPTY)]
