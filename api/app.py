@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import FastAPI
 
 from api import docs, eligibility, health, openapi, problems, queries, sparql
+from api.cors import PublicPaths
 from api.examples import read_examples
 from api.head import HeadAsGet
 from api.reload import watching
@@ -39,6 +40,7 @@ def create_app(build: Build, settings: Settings) -> FastAPI:
     problems.install(app)
     app.add_middleware(ShutdownAnswer)
     app.add_middleware(HeadAsGet)
+    app.add_middleware(PublicPaths, paths=("/sparql", "/v1/queries"))
     for router in (eligibility.router, queries.router, health.router):
         app.include_router(router)
     app.router.routes.extend([*eligibility.routes, *sparql.routes])

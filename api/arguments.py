@@ -47,6 +47,8 @@ _EXAMPLES = {
     "bench": "nextline bench\nnextline bench --reasoner 0",
     "query": "nextline query --list\nnextline query lines-of-therapy therapy=THERAPY\n"
     "nextline query seed-coverage --format csv",
+    "sparql": "nextline sparql data.ttl more.nq --port 8001\n"
+    "nextline sparql --graph http://example.org/g data.ttl --union",
 }
 
 
@@ -139,7 +141,30 @@ def command_line(commands: Mapping[str, Command]) -> argparse.ArgumentParser:
     query.add_argument("--list", action="store_true", help="list the queries with their questions and parameters")
     query.add_argument("--format", choices=["table", "csv", "json"], default="table", help="how to print the result")
     add_build(query)
+
+    _add_sparql_options(
+        add("sparql", "serve any RDF files at a SPARQL endpoint, as /sparql of the API serves the build")
+    )
     return parser
+
+
+def _add_sparql_options(sparql: argparse.ArgumentParser) -> None:
+    sparql.add_argument(
+        "files", nargs="*", metavar="FILE", help="Turtle, N-Triples, N-Quads, TriG, RDF/XML or JSON-LD, by its ending"
+    )
+    sparql.add_argument(
+        "--graph",
+        nargs=2,
+        action="append",
+        default=[],
+        metavar=("IRI", "FILE"),
+        help="put the triples of FILE into the graph IRI; may be repeated",
+    )
+    sparql.add_argument(
+        "--union", action="store_true", help="let the default graph be the union of all graphs, not that of the files"
+    )
+    sparql.add_argument("--host", help="the address to serve on (default: 127.0.0.1)")
+    sparql.add_argument("--port", type=int, help="the port to serve on (default: 8000; 0 takes a free one)")
 
 
 def _add_request_options(evaluate: argparse.ArgumentParser) -> None:

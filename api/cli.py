@@ -21,6 +21,7 @@ import kg.examples
 from api import bench
 from api.app import create_app
 from api.arguments import GRAPH_FORMATS, REQUEST_OPTIONS, Command, command_line
+from api.files_app import create_files_app
 from api.server import PortUnavailable, address_of, reserve, serve
 from api.settings import Settings
 from api.tables import answer_text, readable, table, what_if_text
@@ -30,11 +31,13 @@ from kg.build import build, software_version, sources_hash
 from kg.build_folder import Build, Manifest, is_current, open_build
 from kg.errors import (
     BrokenQuery,
+    InvalidFile,
     InvalidParameter,
     InvalidQuery,
     InvalidRecord,
     NextlineError,
     QueryFailure,
+    QueryTooLarge,
     ReasonerTimeout,
     UnknownQuery,
 )
@@ -48,7 +51,16 @@ from kg.what_if import parse_changes, what_if
 
 OK, INPUT, USAGE, KNOWLEDGE, TIMEOUT = 0, 1, 2, 3, 4
 
-_INPUT_ERRORS = (InvalidRecord, InvalidParameter, InvalidQuery, UnknownQuery, BrokenQuery, QueryFailure)
+_INPUT_ERRORS = (
+    InvalidFile,
+    InvalidRecord,
+    InvalidParameter,
+    InvalidQuery,
+    UnknownQuery,
+    BrokenQuery,
+    QueryFailure,
+    QueryTooLarge,
+)
 
 
 class InputError(NextlineError):
@@ -87,6 +99,19 @@ def _serve(options: argparse.Namespace, settings: Settings) -> int:
     app = create_app(_current_build(settings), settings)
     address = address_of(bound)
     _report(f"Nextline serves {address} (documentation: {address}/docs). Stop it with Ctrl+C.")
+    serve(app, bound)
+    return OK
+
+
+def _sparql(options: argparse.Namespace, settings: Settings) -> int:
+    named = [(Path(path), iri) for iri, path in options.graph]
+    files: list[tuple[Path, str | None]] = [*((Path(path), None) for path in options.files), *named]
+    if not files:
+        raise InputError("FILE", "no file is given.", "Give RDF files, or --graph IRI FILE.")
+    bound = reserve(settings.host, settings.port)
+    _report(f"loading {len(files)} files")
+    app = create_files_app(files, settings, union=options.union)
+    _report(f"{app.state.endpoint.pool.quads} triples at {address_of(bound)}/sparql. Stop it with Ctrl+C.")
     serve(app, bound)
     return OK
 
@@ -315,6 +340,7 @@ COMMANDS: Mapping[str, Command] = {
     "what-if": _what_if,
     "bench": _bench,
     "query": _query,
+    "sparql": _sparql,
 }
 
 if __name__ == "__main__":

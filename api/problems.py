@@ -6,8 +6,9 @@ import logging
 from collections.abc import Mapping
 from http import HTTPStatus
 
-from fastapi import FastAPI, Request
+from fastapi import Request
 from fastapi.exceptions import RequestValidationError
+from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
@@ -18,6 +19,7 @@ from kg.errors import (
     InvalidRecord,
     NextlineError,
     QueryFailure,
+    QueryTooLarge,
     ReasonerTimeout,
     UnknownQuery,
 )
@@ -32,6 +34,7 @@ _STATUS: tuple[tuple[type[NextlineError], int], ...] = (
     (UnknownQuery, HTTPStatus.NOT_FOUND),
     (InvalidParameter, HTTPStatus.BAD_REQUEST),
     (InvalidQuery, HTTPStatus.BAD_REQUEST),
+    (QueryTooLarge, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
     (QueryFailure, HTTPStatus.SERVICE_UNAVAILABLE),
     (ReasonerTimeout, HTTPStatus.SERVICE_UNAVAILABLE),
 )
@@ -83,7 +86,7 @@ def problem_response(
     return JSONResponse(document, status_code=int(status), media_type=MEDIA_TYPE, headers=extra)
 
 
-def install(app: FastAPI) -> None:
+def install(app: Starlette) -> None:
     """Make every error of the application answer as a problem document."""
     app.add_exception_handler(NextlineError, _on_named)
     app.add_exception_handler(HTTPException, _on_http)

@@ -7,10 +7,10 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from api.results import result_response
+from api.results import query_response
 from api.services import services_of
-from kg.errors import InvalidParameter
-from kg.queries import CannedQuery, list_queries, load_query, run
+from kg.errors import InvalidParameter, InvalidQuery
+from kg.queries import CannedQuery, broken, list_queries, load_query, question_of
 
 router = APIRouter(prefix="/v1/queries", tags=["Canned queries"])
 
@@ -60,4 +60,7 @@ async def results(request: Request, name: str) -> Response:
         if parameter in values:
             raise InvalidParameter(parameter, "the parameter stands more than once.", query.usage())
         values[parameter] = value
-    return await result_response(request, services, lambda: run(services.store, query, values, services.query_limits))
+    try:
+        return await query_response(request, services.endpoint, question_of(query, values))
+    except InvalidQuery as error:
+        raise broken(query, error) from None

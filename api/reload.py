@@ -51,6 +51,7 @@ class Reloader:
             _LOG.error("the newer build is not served: %s", error)
             return
         self._app.state.services = renewed
+        current.endpoint.pool.retire()
         self.problem = None
         _LOG.info("serving the build of %s", renewed.build.manifest.content_hash)
 
@@ -64,14 +65,15 @@ async def watching(app: FastAPI) -> AsyncIterator[None]:
     """The time for which the application serves, with its build folder watched if the settings say so."""
     services: Services = app.state.services
     seconds, target = services.settings.reload_seconds, services.settings.build_folder
-    if not seconds:
-        yield
-        return
-    app.state.reloader = Reloader(app, target)
-    task = asyncio.create_task(app.state.reloader.watch(seconds))
+    task = None
+    if seconds:
+        app.state.reloader = Reloader(app, target)
+        task = asyncio.create_task(app.state.reloader.watch(seconds))
     try:
         yield
     finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+        if task is not None:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+        await app.state.services.endpoint.pool.aclose()

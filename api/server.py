@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import errno
 import socket
 
 import uvicorn
-from fastapi import FastAPI
+from starlette.applications import Starlette
+from uvicorn.config import LOGGING_CONFIG
 
 from kg.errors import NextlineError
 
@@ -49,7 +51,16 @@ def address_of(bound: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def serve(app: FastAPI, bound: socket.socket) -> None:
+def serve(app: Starlette, bound: socket.socket) -> None:
     """Serve until interrupted."""
-    config = uvicorn.Config(app, log_level="info", access_log=False, server_header=False, timeout_graceful_shutdown=5)
+    log = copy.deepcopy(LOGGING_CONFIG)
+    log["loggers"]["nextline"] = {"handlers": ["default"], "level": "INFO", "propagate": False}
+    config = uvicorn.Config(
+        app,
+        log_config=log,
+        log_level="info",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=5,
+    )
     uvicorn.Server(config).run(sockets=[bound])

@@ -1,17 +1,19 @@
-"""What the routes share: the opened build, the query store, the settings and the lanes."""
+"""What the routes share: the opened build, the SPARQL endpoint over it, the settings and the lane of the reasoner."""
 
 from __future__ import annotations
 
 import gc
+import hashlib
 from dataclasses import dataclass, replace
 
 from starlette.requests import Request
 
+from api.endpoint import Endpoint
+from api.keeper import Source
 from api.lanes import Lane
 from api.settings import Settings
 from kg.answer import Answerer
 from kg.build_folder import Build
-from kg.store import KnowledgeStore, QueryLimits
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,33 +22,32 @@ class Services:
 
     build: Build
     answerer: Answerer
-    store: KnowledgeStore
+    endpoint: Endpoint
     settings: Settings
     reasoner: Lane
-    queries: Lane
 
     @classmethod
     def open(cls, build: Build, settings: Settings) -> Services:
         """Load the graphs and the program of `build` into memory. Raises BuildNotFound if one cannot be read."""
-        store = KnowledgeStore.load(build.graph_files)
+        source, version, sizes = _of(build)
         return cls(
             build=build,
             answerer=_settled(build),
-            store=store,
+            endpoint=Endpoint.open(source, settings, version, sizes),
             settings=settings,
             reasoner=Lane("eligibility", workers=settings.reasoner_workers, waiting=settings.reasoner_waiting),
-            queries=Lane("sparql", workers=settings.query_workers, waiting=settings.query_waiting),
         )
 
     def with_build(self, build: Build) -> Services:
-        """The same settings and lanes over another build, loaded here. Raises BuildNotFound."""
-        store = KnowledgeStore.load(build.graph_files)
-        return replace(self, build=build, answerer=_settled(build), store=store)
+        """The same settings and lane over another build, loaded here. Raises BuildNotFound."""
+        return replace(self, build=build, answerer=_settled(build), endpoint=self.endpoint.over(*_of(build)))
 
-    @property
-    def query_limits(self) -> QueryLimits:
-        """The limits for one query."""
-        return QueryLimits(result_bytes=self.settings.query_result_bytes, seconds=self.settings.query_seconds)
+
+def _of(build: Build) -> tuple[Source, str, dict[str, int]]:
+    """What an endpoint over a build loads, a name for its content, and the sizes of its graphs."""
+    manifest = build.manifest
+    files = "".join(manifest.files[path.name] for path in build.graph_files.values())
+    return Source(graphs=build.graph_files), hashlib.sha256(files.encode("ascii")).hexdigest(), manifest.graphs
 
 
 def _settled(build: Build) -> Answerer:

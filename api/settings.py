@@ -19,9 +19,10 @@ def default_folder(name: str) -> Path:
 class Settings(BaseSettings):
     """Every limit and folder; durations are in seconds, sizes in bytes.
 
-    `reload_seconds` is how often a newer build is looked for; 0 never looks. `query_seconds` is soft: the client gets its
-    answer in time, while a query that yields nothing may go on in its thread, and keep one of the `query_workers` busy,
-    until it ends.
+    `reload_seconds` is how often a newer build is looked for; 0 never looks. `query_seconds` counts from the arrival of a
+    query and is exact: then its worker is killed. `query_client_seconds` is what one client may use of query time in a
+    minute, `query_memory_bytes` what a query may take beside the store, `query_unsent_bytes` what results that clients
+    are slow to take may hold in all, `query_send_seconds` how long a client may take nothing of its result.
     """
 
     model_config = SettingsConfigDict(env_prefix="NEXTLINE_", extra="ignore")
@@ -37,9 +38,19 @@ class Settings(BaseSettings):
     reasoner_waiting: int = Field(default=8, ge=0)
     query_seconds: float = Field(default=10.0, gt=0)
     query_workers: int = Field(default=4, gt=0)
-    query_waiting: int = Field(default=32, ge=0)
+    query_waiting: int = Field(default=256, ge=0)
+    query_memory_bytes: int = Field(default=512 * 2**20, ge=2**24)
+    query_client_seconds: float = Field(default=60.0, ge=0)
+    query_unsent_bytes: int = Field(default=512 * 2**20, gt=0)
+    query_send_seconds: float = Field(default=30.0, gt=0)
+    query_text_bytes: int = Field(default=100_000, gt=0)
+    query_nesting: int = Field(default=100, gt=0)
+    query_operators: int = Field(default=1000, gt=0)
+    query_tokens: int = Field(default=2000, gt=0)
+    query_log: bool = True
     reload_seconds: float = Field(default=2.0, ge=0)
     query_result_bytes: int = Field(default=64 * 2**20, gt=0)
+    query_result_rows: int = Field(default=1_000_000, gt=0)
 
     @property
     def build_folder(self) -> Path:

@@ -11,10 +11,13 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from api.bodies import media_type, read_body
+from api.endpoint import endpoint_of
 from api.problems import RequestProblem
-from api.results import result_response
-from api.services import services_of
+from api.results import query_response
+from api.service_description import describe
 from kg.errors import InvalidQuery
+from kg.query_messages import Question
+from kg.store import ResultFormat
 
 FORM = "application/x-www-form-urlencoded"
 QUERY = "application/sparql-query"
@@ -26,12 +29,14 @@ Fields = Sequence[tuple[str, str]]
 
 
 async def sparql(request: Request) -> Response:
-    """Answer GET with `query`, POST of a form with `query`, and POST of the query itself."""
-    services = services_of(request)
+    """Answer GET with `query`, POST of a form with `query`, and POST of the query itself.
+
+    A GET that asks nothing gets the service description, a browser the page to write queries in.
+    """
     fields = _fields(request.url.query)
     if request.method == "POST":
         kind = media_type(request)
-        body = await read_body(request, services.settings.max_body_bytes)
+        body = await read_body(request, endpoint_of(request).settings.max_body_bytes)
         if kind == FORM:
             fields = [*fields, *_fields(_text(body))]
             text = _single_query(fields)
@@ -39,17 +44,20 @@ async def sparql(request: Request) -> Response:
             text = _text(body)
         else:
             raise _unsupported(kind)
+    elif not {name for name, _ in fields} & {"query", "update"}:
+        return describe(request, endpoint_of(request))
     else:
         text = _single_query(fields)
-    default_graphs = [value for name, value in fields if name == "default-graph-uri"]
-    named_graphs = [value for name, value in fields if name == "named-graph-uri"]
-    return await result_response(
-        request,
-        services,
-        lambda: services.store.query(
-            text, default_graphs=default_graphs, named_graphs=named_graphs, limits=services.query_limits
-        ),
+    endpoint = endpoint_of(request)  # once the body is there: a newer build may have come meanwhile
+    question = Question(
+        await endpoint.checked(text),
+        ResultFormat.JSON,
+        base=str(request.url.replace(query="", fragment="")),
+        default_graphs=[value for name, value in fields if name == "default-graph-uri"],
+        named_graphs=[value for name, value in fields if name == "named-graph-uri"],
     )
+    formats = [value for name, value in fields if name == "format"]
+    return await query_response(request, endpoint, question, format_name=formats[0] if formats else None)
 
 
 def _single_query(fields: Fields) -> str:

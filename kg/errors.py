@@ -81,6 +81,12 @@ class BuildNotFound(NextlineError):
     slug = "build-not-found"
 
 
+class InvalidFile(NextlineError):
+    """An RDF file that is to be served cannot be read."""
+
+    slug = "invalid-file"
+
+
 class NotWritable(NextlineError):
     """A folder or file cannot be written."""
 
@@ -133,3 +139,9 @@ class QueryFailure(NextlineError):
     """A valid SPARQL query could not be evaluated within the limits of the endpoint."""
 
     slug = "query-failure"
+
+
+class QueryTooLarge(NextlineError):
+    """A SPARQL query asks for more rows, bytes or memory than the endpoint gives; asking again changes nothing."""
+
+    slug = "query-too-large"

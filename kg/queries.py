@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -15,7 +15,9 @@ from rdflib.term import Node
 
 from kg.errors import BrokenQuery, InvalidParameter, InvalidQuery, UnknownQuery
 from kg.namespaces import expand
-from kg.store import KnowledgeStore, QueryLimits, Result
+from kg.query_messages import Condition, Question
+from kg.query_text import check
+from kg.store import KnowledgeStore, QueryLimits, Result, ResultFormat
 
 _NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 _LONGEST_NAME = 100
@@ -138,6 +140,25 @@ def bind(query: CannedQuery, values: Mapping[str, str]) -> dict[str, Node]:
     return bindings
 
 
+def question_of(query: CannedQuery, values: Mapping[str, str]) -> Question:
+    """The query with its parameters bound, on condition that its terms exist and are of their kind.
+
+    Raises InvalidParameter as `bind` does, BrokenQuery when the text of the query is refused.
+    """
+    bindings = bind(query, values)
+    conditions = [
+        condition
+        for parameter in query.parameters
+        if parameter.type is ParameterType.TERM
+        for condition in _conditions(query, parameter, bindings[parameter.name])
+    ]
+    try:
+        checked = check(query.text)
+    except InvalidQuery as error:
+        raise broken(query, error) from None
+    return Question(checked, ResultFormat.JSON, bindings=bindings, conditions=conditions)
+
+
 def run(
     store: KnowledgeStore, query: CannedQuery, values: Mapping[str, str], limits: QueryLimits | None = None
 ) -> Result:
@@ -146,14 +167,19 @@ def run(
     Raises InvalidParameter as `bind` does, and for a term that the knowledge does not hold; BrokenQuery when the text
     of the query is not valid.
     """
-    bindings = bind(query, values)
-    for parameter in query.parameters:
-        if parameter.type is ParameterType.TERM:
-            _check_term(store, query, parameter, bindings[parameter.name])
+    question = question_of(query, values)
+    for condition in question.conditions:
+        if not store.query(condition.text, bindings=condition.bindings).truth():
+            raise condition.failure
     try:
-        return store.query(query.text, bindings=bindings, limits=limits)
+        return store.query(query.text, bindings=question.bindings, limits=limits)
     except InvalidQuery as error:
-        raise BrokenQuery(f"{query.name}.rq", f"{error.place}: {error.problem}", error.mend) from None
+        raise broken(query, error) from None
+
+
+def broken(query: CannedQuery, error: InvalidQuery) -> BrokenQuery:
+    """What a store says against the text of a canned query, as the fault of its file."""
+    return BrokenQuery(f"{query.name}.rq", f"{error.place}: {error.problem}", error.mend)
 
 
 def _check_folder(folder: Path) -> None:
@@ -170,16 +196,14 @@ def _read_text(path: Path) -> str:
         raise BrokenQuery(str(path), f"the file cannot be read ({error.strerror}).", "Remove or mend it.") from None
 
 
-def _check_term(store: KnowledgeStore, query: CannedQuery, parameter: Parameter, term: Node) -> None:
-    if not store.query(_KNOWN_TERM, bindings={"term": term}).truth():
-        raise InvalidParameter(
-            parameter.name, f"the knowledge holds no term <{term}>.", f"Look it up by its label. {query.usage()}"
-        )
-    if parameter.kind is None:
-        return
-    kind = expand(parameter.kind)
-    if not store.query(_TERM_OF_KIND, bindings={"term": term, "kind": kind}).truth():
-        raise InvalidParameter(parameter.name, f"<{term}> is no {parameter.kind}.", query.usage())
+def _conditions(query: CannedQuery, parameter: Parameter, term: Node) -> Iterator[Condition]:
+    unknown = InvalidParameter(
+        parameter.name, f"the knowledge holds no term <{term}>.", f"Look it up by its label. {query.usage()}"
+    )
+    yield Condition(_KNOWN_TERM, {"term": term}, unknown)
+    if parameter.kind is not None:
+        other = InvalidParameter(parameter.name, f"<{term}> is no {parameter.kind}.", query.usage())
+        yield Condition(_TERM_OF_KIND, {"term": term, "kind": URIRef(expand(parameter.kind))}, other)
 
 
 def _term(query: CannedQuery, parameter: Parameter, value: str) -> Node:

@@ -36,6 +36,7 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
+_CHANGING = frozenset({"NOW", "RAND", "UUID", "STRUUID"})
 _OPERANDS = frozenset({"string", "iri", "variable", "name", "tag", "number"})
 _CLOSING = {")": "(", "]": "[", "}": "{"}
 
@@ -67,10 +68,16 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class CheckedText:
-    """A query that is safe to parse; `has_dataset` is true when it names its own dataset (FROM, FROM NAMED)."""
+    """A query that is safe to parse.
+
+    `form` is SELECT, ASK, CONSTRUCT or DESCRIBE; `has_dataset` is true when the text names its own dataset (FROM, FROM
+    NAMED), `is_repeatable` when it calls nothing that differs from one run to the next (NOW, RAND, UUID, STRUUID).
+    """
 
     text: str
     has_dataset: bool
+    form: str
+    is_repeatable: bool
 
 
 def tokens(text: str) -> Iterator[Token]:
@@ -104,7 +111,7 @@ def check(text: str, limits: TextLimits | None = None) -> CheckedText:
         walk.take(token)
     if walk.form is None:
         raise InvalidQuery(_PLACE, "the text holds no query.", _READ_ONLY)
-    return CheckedText(text, walk.has_dataset)
+    return CheckedText(text, walk.has_dataset, walk.form, walk.is_repeatable)
 
 
 class _Walk:
@@ -121,6 +128,7 @@ class _Walk:
         self.tokens = 0
         self.form: str | None = None
         self.has_dataset = False
+        self.is_repeatable = True
         self.prefixes: set[str] = set()
         self.previous_word = ""
         self.after_values = False
@@ -160,6 +168,8 @@ class _Walk:
             self.has_dataset = True
         elif word == "VALUES":
             self.after_values = True
+        elif word in _CHANGING:
+            self.is_repeatable = False
 
     def _name(self, token: Token) -> None:
         prefix = token.text.partition(":")[0]

@@ -15,8 +15,8 @@ import pyoxigraph as ox
 from rdflib import BNode, Literal, URIRef
 from rdflib.term import Node
 
-from kg.errors import BuildNotFound, InvalidQuery, QueryFailure
-from kg.query_text import TextLimits, check
+from kg.errors import BuildNotFound, InvalidFile, InvalidQuery, QueryFailure, QueryTooLarge
+from kg.query_text import CheckedText, TextLimits, check
 
 
 class Form(Enum):
@@ -38,6 +38,8 @@ class ResultFormat(Enum):
     N_TRIPLES = "application/n-triples"
     RDF_XML = "application/rdf+xml"
     JSON_LD = "application/ld+json"
+    N_QUADS = "application/n-quads"
+    TRIG = "application/trig"
 
 
 _ROW_FORMATS = {
@@ -51,7 +53,12 @@ _GRAPH_FORMATS = {
     ResultFormat.N_TRIPLES: ox.RdfFormat.N_TRIPLES,
     ResultFormat.RDF_XML: ox.RdfFormat.RDF_XML,
     ResultFormat.JSON_LD: ox.RdfFormat.JSON_LD,
+    ResultFormat.N_QUADS: ox.RdfFormat.N_QUADS,
+    ResultFormat.TRIG: ox.RdfFormat.TRIG,
 }
+# What stands outside of these tells where a row begins or ends.
+_JSON_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"')
+_CSV_STRING = re.compile(rb'"[^"]*+"')
 
 
 def formats_of(form: Form) -> tuple[ResultFormat, ...]:
@@ -65,13 +72,15 @@ def formats_of(form: Form) -> tuple[ResultFormat, ...]:
 
 @dataclass(frozen=True, slots=True)
 class QueryLimits:
-    """What a query may cost: its text, its result in bytes, and the seconds until writing the result stops.
+    """What a query may cost: its text, its result in bytes and in rows or triples, and the seconds until writing stops.
 
-    `seconds` is a soft limit: it stops a result that is being written, and not an evaluation that yields nothing.
+    `seconds` is a soft limit: it stops a result that is being written, and not an evaluation that yields nothing. Who
+    needs a hard one runs the query in a worker (`kg.query_worker`).
     """
 
     text: TextLimits = field(default_factory=TextLimits)
     result_bytes: int = 64 * 2**20
+    result_rows: int = 1_000_000
     seconds: float | None = None
 
 
@@ -82,11 +91,12 @@ class Result:
     """
 
     def __init__(
-        self, answer: ox.QuerySolutions | ox.QueryBoolean | ox.QueryTriples, result_bytes: int, deadline: float | None
+        self, answer: ox.QuerySolutions | ox.QueryBoolean | ox.QueryTriples, limits: QueryLimits, deadline: float | None
     ) -> None:
         self._answer = answer
-        self._result_bytes = result_bytes
+        self._limits = limits
         self._deadline = deadline
+        self._written = 0
 
     @property
     def form(self) -> Form:
@@ -101,6 +111,11 @@ class Result:
         if isinstance(self._answer, ox.QuerySolutions):
             return tuple(variable.value for variable in self._answer.variables)
         return ()
+
+    @property
+    def written(self) -> int:
+        """How many rows or triples `serialise` wrote; 1 for a truth value."""
+        return self._written
 
     def truth(self) -> bool:
         """The answer to an ASK query; for other forms, whether anything was found."""
@@ -127,25 +142,44 @@ class Result:
     def serialise(self, format_: ResultFormat) -> bytes:
         """The whole result in a format of `formats_of(self.form)`.
 
-        Raises QueryFailure at the deadline, InvalidQuery when the result grows beyond its limit.
+        Raises QueryFailure at the deadline, QueryTooLarge when the result grows beyond its limits.
         """
-        target = _BoundedBuffer(self._result_bytes, self._deadline)
+        target = _BoundedBuffer(self._limits.result_bytes, self._deadline)
         with _evaluation():
             if isinstance(self._answer, ox.QueryTriples):
-                self._answer.serialize(target, format=_GRAPH_FORMATS[format_])
+                ox.serialize(self._counted(self._answer), target, format=_GRAPH_FORMATS[format_])
             else:
                 self._answer.serialize(target, format=_ROW_FORMATS[format_])
-        return target.getvalue()
+        written = target.getvalue()
+        if self.form is Form.BOOLEAN:
+            self._written = 1
+        elif self.form is Form.ROWS:
+            self._written = _rows_in(written, format_)
+            self._check_rows()
+        return written
+
+    def _counted(self, triples: ox.QueryTriples) -> Iterator[ox.Triple]:
+        for triple in triples:
+            self._written += 1
+            self._check_rows()
+            yield triple
+
+    def _check_rows(self) -> None:
+        limit = self._limits.result_rows
+        if self._written > limit:
+            raise QueryTooLarge("query", f"the result has more than {limit} rows.", "Add a LIMIT or a filter.")
 
 
 class KnowledgeStore:
-    """The graphs of a build, in memory and read-only; queries may run in several threads at once.
+    """Graphs in memory, read-only; queries may run in several threads at once.
 
-    A query that names no dataset sees the union of all graphs as its default graph, and each graph by its name.
+    A query that names no dataset sees each graph by its name, and as its default graph the union of all graphs, or with
+    `union` false the default graph of the files.
     """
 
-    def __init__(self, store: ox.Store) -> None:
+    def __init__(self, store: ox.Store, *, union: bool = True) -> None:
         self._store = store
+        self._union = union
 
     @classmethod
     def load(cls, graph_files: Mapping[str, Path]) -> KnowledgeStore:
@@ -157,6 +191,36 @@ class KnowledgeStore:
             except (OSError, SyntaxError) as error:
                 raise BuildNotFound(str(path), f"the graph cannot be read ({error}).", "Build again.") from None
         return cls(store)
+
+    @classmethod
+    def load_files(cls, files: Sequence[tuple[Path, str | None]], *, union: bool = False) -> KnowledgeStore:
+        """Load RDF files of any format that their names tell, each into the graph named beside it, if one is.
+
+        Without a name, triples come into the default graph and quads into their own. Raises InvalidFile.
+        """
+        store = ox.Store()
+        for path, graph in files:
+            suffix = path.suffix.removeprefix(".").lower()
+            format_ = ox.RdfFormat.from_extension("rdf" if suffix == "owl" else suffix)
+            if format_ is None:
+                known = "ttl, nt, nq, trig, rdf, owl or jsonld"
+                raise InvalidFile(str(path), "its name does not tell an RDF format.", f"Let it end in {known}.")
+            if graph is not None and format_.supports_datasets and format_ is not ox.RdfFormat.JSON_LD:
+                raise InvalidFile(str(path), "the file has graphs of its own.", "Give it without the name of a graph.")
+            try:
+                store.bulk_load(
+                    path=str(path),
+                    format=format_,
+                    base_iri=path.resolve().as_uri(),
+                    to_graph=None if graph is None else _graph(graph),
+                )
+            except (OSError, SyntaxError, ValueError) as error:
+                raise InvalidFile(str(path), f"the file cannot be read ({error}).", "Mend or leave it out.") from None
+        return cls(store, union=union)
+
+    def __len__(self) -> int:
+        """The number of quads."""
+        return len(self._store)
 
     @property
     def graphs(self) -> tuple[str, ...]:
@@ -171,21 +235,25 @@ class KnowledgeStore:
         default_graphs: Sequence[str] = (),
         named_graphs: Sequence[str] = (),
         limits: QueryLimits | None = None,
+        checked: CheckedText | None = None,
+        base: str | None = None,
     ) -> Result:
         """Parse a SPARQL 1.1 query and start it.
 
         `bindings` gives variables their value as RDF terms, without touching the text; a bound variable has to stand
-        in the SELECT clause. `default_graphs` and `named_graphs` replace the dataset that the query names. Raises
-        InvalidQuery (see `kg.query_text.check`), with line and column where the text does not parse.
+        in the SELECT clause. `default_graphs` and `named_graphs` replace the dataset that the query names. `checked` is
+        for who has checked the text already, `base` what relative IRIs are read against. Raises InvalidQuery (see
+        `kg.query_text.check`), with line and column where the text does not parse.
         """
         limits = limits or QueryLimits()
-        checked = check(text, limits.text)
+        checked = checked or check(text, limits.text)
         deadline = None if limits.seconds is None else time.monotonic() + limits.seconds
         protocol_dataset = bool(default_graphs or named_graphs)
         try:
             answer = self._store.query(
                 text,
-                use_default_graph_as_union=not (checked.has_dataset or protocol_dataset),
+                base_iri=base,
+                use_default_graph_as_union=self._union and not (checked.has_dataset or protocol_dataset),
                 default_graph=[_graph(g) for g in default_graphs] if protocol_dataset else None,
                 named_graphs=[_graph(g) for g in named_graphs] if protocol_dataset else None,
                 substitutions={ox.Variable(n): _to_ox(v) for n, v in bindings.items()} if bindings else None,
@@ -196,7 +264,7 @@ class KnowledgeStore:
             raise InvalidQuery("query", f"the query cannot be evaluated ({error}).", "Change it.") from None
         except (OSError, ValueError) as error:
             raise QueryFailure("query", f"the query cannot be evaluated ({error}).", "Change it.") from None
-        return Result(answer, limits.result_bytes, deadline)
+        return Result(answer, limits, deadline)
 
 
 def canonical_quads(ntriples: bytes) -> list[str]:
@@ -225,8 +293,20 @@ class _BoundedBuffer(io.BytesIO):
     def write(self, data: bytes, /) -> int:  # type: ignore[override]
         _check_deadline(self._deadline)
         if self.tell() + len(data) > self._limit:
-            raise InvalidQuery("query", f"the result has more than {self._limit} bytes.", "Add a LIMIT or a filter.")
+            raise QueryTooLarge("query", f"the result has more than {self._limit} bytes.", "Add a LIMIT or a filter.")
         return super().write(data)
+
+
+def _rows_in(written: bytes, format_: ResultFormat) -> int:
+    """The rows of a SELECT result; each format has a mark of a row that cannot stand within a value."""
+    if format_ is ResultFormat.TSV:
+        return written.count(b"\n") - 1
+    if format_ is ResultFormat.XML:
+        return written.count(b"<result>")
+    if format_ is ResultFormat.CSV:
+        return _CSV_STRING.sub(b"", written).count(b"\r\n") - 1
+    bare = _JSON_STRING.sub(b"", written)
+    return bare.count(b"[{") + bare.count(b",{")
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -48,12 +48,23 @@ def command(*arguments: str) -> list[str]:
 @contextmanager
 def running(build_folder: Path, **environment: str) -> Iterator[Running]:
     """`nextline serve` on a free port, stopped at the end."""
+    arguments = command("serve", "--port", "0", "--ontology", str(ROOT / "ontology"), "--build", str(build_folder))
+    with _started(arguments, environment) as server:
+        yield server
+
+
+@contextmanager
+def serving_files(graphs: Iterable[tuple[str, Path]], *arguments: str, **environment: str) -> Iterator[str]:
+    """`nextline sparql` on a free port over files, each in a graph of its own; gives the URL of the server."""
+    options = [option for iri, path in graphs for option in ("--graph", iri, str(path))]
+    with _started(command("sparql", "--port", "0", *options, *arguments), environment) as server:
+        yield server.url
+
+
+@contextmanager
+def _started(arguments: list[str], environment: dict[str, str]) -> Iterator[Running]:
     process = subprocess.Popen(
-        command("serve", "--port", "0", "--ontology", str(ROOT / "ontology"), "--build", str(build_folder)),
-        cwd=ROOT,
-        env={**os.environ, **environment},
-        stderr=subprocess.PIPE,
-        text=True,
+        arguments, cwd=ROOT, env={**os.environ, **environment}, stderr=subprocess.PIPE, text=True
     )
     try:
         assert process.stderr is not None

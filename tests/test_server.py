@@ -107,24 +107,18 @@ def test_ten_megabytes_that_are_only_announced_are_refused_at_once(server: Runni
         assert connection.recv(1000).startswith(b"HTTP/1.1 413")
 
 
-@pytest.mark.parametrize("waiting", ["0", "3"])
-def test_a_query_past_its_time_is_503_and_the_server_goes_on(build_folder: Path, waiting: str) -> None:
-    """One that yields nothing while it runs: the caller is freed, and others are answered meanwhile.
-
-    A query that finds all workers taken, at once or until its time is over, hears that the server is busy.
-    """
+def test_a_query_past_its_time_is_503_and_its_worker_is_free_again(build_folder: Path) -> None:
+    """One that yields nothing while it runs: the caller is freed at the deadline, and the only worker serves the next."""
     with running(
-        build_folder, NEXTLINE_QUERY_SECONDS="0.5", NEXTLINE_QUERY_WORKERS="1", NEXTLINE_QUERY_WAITING=waiting
+        build_folder, NEXTLINE_QUERY_SECONDS="1", NEXTLINE_QUERY_WORKERS="1", NEXTLINE_QUERY_WAITING="0"
     ) as server:
         start = time.monotonic()
         response = httpx.get(f"{server.url}/sparql", params={"query": ENDLESS}, timeout=30)
+        assert time.monotonic() - start < 1.2
         assert response.status_code == 503
-        assert "within 0.5 seconds" in response.json()["detail"]
+        assert "within 1 seconds" in response.json()["detail"]
         assert int(response.headers["retry-after"]) > 0
-        assert time.monotonic() - start < 5
-        full = httpx.get(f"{server.url}/sparql", params={"query": LABEL}, timeout=5)
-        assert (full.status_code, full.json()["title"]) == (503, "Busy")
-        assert httpx.get(f"{server.url}/healthz", timeout=5).status_code == 200
+        assert httpx.get(f"{server.url}/sparql", params={"query": LABEL}, timeout=5).status_code == 200
         server.stopped()
 
 
