@@ -26,6 +26,7 @@ from kg.knowledge import Knowledge
 from kg.program import FILE_NAME as PROGRAM
 from kg.program import read_program
 from kg.reference import ReferenceEngine
+from kg.search import SearchIndex
 from kg.taxonomy import Taxonomy
 
 FORMAT = 6
@@ -83,6 +84,11 @@ class Build:
             "softwareVersion": manifest.software_version,
         }
         return Answerer(CompiledEngine(self.knowledge, read_program(self.folder)), version)
+
+    @cached_property
+    def search(self) -> SearchIndex:
+        """The names of all terms, for looking them up."""
+        return SearchIndex(self.knowledge)
 
     @cached_property
     def reference(self) -> ReferenceEngine:

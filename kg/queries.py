@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
+from rdflib import RDF, URIRef
 from rdflib.term import Node
 
 from kg.canned import CannedQuery, Parameter, ParameterType, bind
 from kg.errors import BrokenQuery, InvalidParameter, InvalidQuery, UnknownQuery
-from kg.namespaces import expand
+from kg.knowledge import Knowledge
+from kg.namespaces import expand, local_name
 from kg.query_header import read_query
 from kg.store import KnowledgeStore, QueryLimits, Result
 
@@ -48,6 +51,19 @@ def load_query(folder: Path, name: str) -> CannedQuery:
         known = ", ".join(sorted(p.stem for p in folder.glob("*.rq"))) or "none"
         raise UnknownQuery(name[:100], "there is no query of that name.", f"Queries: {known}.")
     return read_query(path)
+
+
+def paged(query: CannedQuery, limit: int | None, offset: int) -> CannedQuery:
+    """The query for one page of its rows, in their order: `limit` of them at most, after the first `offset`."""
+    page = (f"LIMIT {limit}\n" if limit is not None else "") + (f"OFFSET {offset}\n" if offset else "")
+    return replace(query, text=f"{query.text.rstrip()}\n{page}") if page else query
+
+
+def members_of_kind(knowledge: Knowledge, kind: str) -> tuple[str, ...]:
+    """The local names of all terms that a parameter of a kind takes: classes at or below it, and individuals of these."""
+    classes = knowledge.taxonomy.below(expand(kind))
+    individuals = {i for c in classes for i in knowledge.graph.subjects(RDF.type, c) if isinstance(i, URIRef)}
+    return tuple(sorted({local_name(term) for term in individuals or classes}))
 
 
 def run(

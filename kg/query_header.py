@@ -22,6 +22,7 @@ _MARK = "#+"
 _FIELDS = ("question", "summary", "position", "keywords", "parameters")
 _OF_PARAMETERS = ("name", "type", "description", "example", "default", "kind", "values", "minimum", "maximum")
 _ONLY_OF = {"kind": "term", "values": "enum", "minimum": "integer", "maximum": "integer"}
+_RESERVED = frozenset({"limit", "offset", "format"})
 _FORMS = frozenset({"SELECT", "ASK", "CONSTRUCT", "DESCRIBE"})
 _MEND = "Mend it as the other files have it."
 
@@ -176,10 +177,14 @@ class _File:
             here = places[f"parameters.{number}.name"]
             if names.index(name) != number:
                 raise self.error(here, f"the parameter '{name}' stands twice.")
+            if name in _RESERVED:
+                raise self.error(here, f"'{name}' is no name for a parameter: every query has it.")
             if form == "SELECT" and name not in projected:
                 raise self.error(here, f"the parameter '{name}' is no variable of the SELECT clause.")
         if form == "SELECT" and not ordered:
             raise self.error(len(self.text.splitlines()), "the query has no ORDER BY, so that its pages have no order.")
+        if "}" in words and {"LIMIT", "OFFSET"} & set(words[len(words) - words[::-1].index("}") :]):
+            raise self.error(len(self.text.splitlines()), "the query ends with a LIMIT or OFFSET of its own.")
         return form
 
     def error(self, line: int, problem: str) -> BrokenQuery:
