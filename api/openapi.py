@@ -106,6 +106,9 @@ def _document(
         responses = document["paths"][path]["get"]["responses"]
         del responses["422"]  # FastAPI tells it of each path with a parameter; a text is always valid
         responses["404"] = _problem(description)
+    responses = document["paths"]["/v1/search"]["get"]["responses"]
+    del responses["422"]
+    responses["400"] = _problem("A parameter is missing or not valid; `place` names it.")
     for name in ("HTTPValidationError", "ValidationError"):
         del schemas[name]
     return document

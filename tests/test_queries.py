@@ -343,7 +343,8 @@ def test_a_file_with_a_bad_header_is_named(tmp_path: Path, parameters: str) -> N
             "no variable of the SELECT",
         ),
         (
-            "#+ question: What?\n#+ summary: That.\n#+ parameters:\n#+   - {name: limit, description: D., type: iri, example: 'x:y'}",
+            "#+ question: What?\n#+ summary: That.\n#+ parameters:\n"
+            "#+   - {name: limit, description: D., type: iri, example: 'x:y'}",
             4,
             "every query has it",
         ),
@@ -365,7 +366,7 @@ def test_what_is_wrong_in_a_header_is_told_with_its_line(tmp_path: Path, header:
 @pytest.mark.parametrize(
     ("text", "line", "told"),
     [
-        ("SELECT ?n {\n ?n ?p }\nORDER BY ?n", 4, ""),
+        ("SELECT ?n {\n ?n ?p ] }\nORDER BY ?n", 4, "closes nothing"),
         ("SELECT ?n { ?n ?p ?o }", 3, "no ORDER BY"),
         ("SELECT ?n { ?n ?p ?o }\nORDER BY ?n\nLIMIT 5", 5, "LIMIT"),
         ("SELECT ?n {\n SERVICE <x:y> { ?n ?p ?o } }\nORDER BY ?n", 4, "SERVICE"),
