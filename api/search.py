@@ -10,7 +10,6 @@ from api.services import services_of
 from kg.errors import InvalidParameter
 from kg.namespaces import local_name
 from kg.search import TYPES, Hit
-from kg.statements import Statement
 
 router = APIRouter(prefix="/v1/search", tags=["Search"])
 
@@ -53,16 +52,14 @@ async def search(
             "limit", f"'{limit[:20]}' is no whole number from 1 to {_MOST}.", f"The usual is {_USUAL}."
         )
     hits = build.search.find(q, lang or None, type or None, int(limit))
-    knowledge = build.knowledge
 
     def row(hit: Hit) -> dict[str, Any]:
-        statement: Statement | None = knowledge.statements.get(hit.term)
         return {
             "id": local_name(hit.term),
             "iri": str(hit.term),
-            "label": knowledge.label(hit.term, lang or "en"),
+            "label": build.search.label(hit.term, lang or "en"),
             "type": hit.type,
-            "kind": None if statement is None else knowledge.kind_code(hit.term),
+            "kind": build.search.kind(hit.term),
             "match": {"name": hit.name, "lang": hit.language, "sort": hit.sort},
         }
 

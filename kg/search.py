@@ -78,6 +78,8 @@ class SearchIndex:
         suffixes.sort()
         self._suffixes = [suffix for suffix, _, _ in suffixes]
         self._places = [(start, position) for _, start, position in suffixes]
+        self._labels = {(h.term, h.language): h.name for h in reversed(self._hits) if h.sort == "label"}
+        self._kinds = {term: knowledge.kind_code(term) for term in knowledge.statements}
         self._remembered = lru_cache(_REMEMBERED)(self._find)
 
     def find(
@@ -123,6 +125,14 @@ class SearchIndex:
                 if wanted(self._hits[position]):
                     ranked[position] = _SIMILAR + order
         return self._best(ranked, limit)
+
+    def label(self, term: URIRef, language: str) -> str:
+        """The label of a term in a language, else in English, else its local name."""
+        return self._labels.get((term, language)) or self._labels.get((term, "en")) or local_name(term)
+
+    def kind(self, term: URIRef) -> str | None:
+        """The code of the kind of a statement; None for other terms."""
+        return self._kinds.get(term)
 
     def _range(self, prefix: str) -> range:
         """The word beginnings that start with a prefix."""
