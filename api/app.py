@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from fastapi import FastAPI
 
-from api import docs, eligibility, health, openapi, problems, queries, sparql
+from api import docs, eligibility, health, openapi, problems, queries, search, sparql
+from api.canned import CannedQueries
 from api.cors import PublicPaths
 from api.examples import read_examples
 from api.head import HeadAsGet
@@ -13,7 +14,6 @@ from api.services import Services
 from api.settings import Settings
 from api.shutdown import ShutdownAnswer
 from kg.build_folder import Build
-from kg.queries import list_queries
 
 _DESCRIPTION = """Decision support for the treatment of neuropathic pain: which options are open to a patient by which
 guideline, what forbids the others, and from which source that is known. Errors are problem documents (RFC 9457) that
@@ -34,16 +34,17 @@ def create_app(build: Build, settings: Settings) -> FastAPI:
         docs_url=None,
         lifespan=watching,
         redoc_url=None,
-        openapi_tags=[{"name": name} for name in ("Eligibility", "Canned queries", "SPARQL", "Server")],
+        openapi_tags=[{"name": name} for name in ("Eligibility", "Canned queries", "Search", "SPARQL", "Server")],
     )
     app.state.services = Services.open(build, settings)
+    app.state.canned = CannedQueries(settings.queries)
     problems.install(app)
     app.add_middleware(ShutdownAnswer)
     app.add_middleware(HeadAsGet)
-    app.add_middleware(PublicPaths, paths=("/sparql", "/v1/queries"))
-    for router in (eligibility.router, queries.router, health.router):
+    app.add_middleware(PublicPaths, paths=("/sparql", "/v1/queries", "/v1/search"))
+    for router in (eligibility.router, queries.router, search.router, health.router):
         app.include_router(router)
     app.router.routes.extend([*eligibility.routes, *sparql.routes])
     docs.install(app)
-    openapi.install(app, read_examples(settings.ontology), list_queries(settings.queries))
+    openapi.install(app, read_examples(settings.ontology))
     return app

@@ -27,7 +27,7 @@ from api.settings import Settings
 from api.tables import answer_text, readable, table, what_if_text
 from kg import benchmark
 from kg.answer_rdf import serialise_answer
-from kg.build import build, software_version, sources_hash
+from kg.build import build, queries_hash, renew_queries, software_version, sources_hash
 from kg.build_folder import Build, Manifest, is_current, open_build
 from kg.errors import (
     BrokenQuery,
@@ -96,7 +96,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _serve(options: argparse.Namespace, settings: Settings) -> int:
     bound = reserve(settings.host, settings.port)
-    app = create_app(_current_build(settings), settings)
+    app = create_app(_current_build(settings, queries=True), settings)
     address = address_of(bound)
     _report(f"Nextline serves {address} (documentation: {address}/docs). Stop it with Ctrl+C.")
     serve(app, bound)
@@ -239,7 +239,7 @@ def _query(options: argparse.Namespace, settings: Settings) -> int:
         if name in values:
             raise InvalidParameter(name, "the parameter stands more than once.", query.usage())
         values[name] = value
-    result = run(KnowledgeStore.load(_current_build(settings).graph_files), query, values)
+    result = run(KnowledgeStore.load(_current_build(settings, queries=True).graph_files), query, values)
     if options.format == "table" and result.form is Form.ROWS:
         columns = result.variables
         _print(table(columns, [[readable(row.get(c)) for c in columns] for row in result.rows()], _width()))
@@ -249,9 +249,12 @@ def _query(options: argparse.Namespace, settings: Settings) -> int:
     return OK
 
 
-def _current_build(settings: Settings) -> Build:
+def _current_build(settings: Settings, *, queries: bool = False) -> Build:
+    """The build of the ontology as it is now; with `queries`, it also publishes these as they are now."""
     if not is_current(settings.build_folder, sources_hash(settings.ontology), software_version()):
         _make_build(settings)
+    elif queries and open_build(settings.build_folder).manifest.queries_hash != queries_hash(settings.queries):
+        renew_queries(settings.build_folder, settings.queries, report=_report)
     return open_build(settings.build_folder, deadline_seconds=settings.reasoner_deadline_seconds)
 
 
@@ -259,6 +262,7 @@ def _make_build(settings: Settings) -> Manifest:
     return build(
         settings.ontology,
         settings.build_folder,
+        queries=settings.queries,
         deadline_seconds=settings.reasoner_deadline_seconds,
         report=_report,
     )

@@ -7,6 +7,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 
+from api.canned import canned_of
 from api.services import services_of
 
 router = APIRouter(tags=["Server"])
@@ -22,7 +23,8 @@ async def healthz() -> dict[str, str]:
 async def versions(request: Request) -> dict[str, Any]:
     """The software, the ontology (version IRI and hash of its content), the program and the engines.
 
-    `reloadProblem` says why a newer build is not served, if there is one.
+    `reloadProblem` says why a newer build is not served, `queriesProblem` why the canned queries are not served as their
+    files are now.
     """
     services = services_of(request)
     manifest = services.build.manifest
@@ -36,4 +38,5 @@ async def versions(request: Request) -> dict[str, Any]:
         "referenceEngine": f"HermiT (Owlready2 {version('owlready2')})",
         "graphs": manifest.graphs,
         "reloadProblem": None if reloader is None else reloader.problem,
+        "queriesProblem": canned_of(request).problem,
     }

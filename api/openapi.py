@@ -11,9 +11,11 @@ from fastapi.openapi.utils import get_openapi
 from api.eligibility import ANSWER_TYPES
 from api.examples import ExampleRequest
 from api.problems import MEDIA_TYPE
+from api.queries import MOST_ROWS, values_of
 from api.results import offered
 from api.sparql import FORM, QUERY
-from kg.queries import CannedQuery, Parameter, ParameterType
+from kg.canned import CannedQuery, Parameter, ParameterType
+from kg.knowledge import Knowledge
 from kg.request import EligibilityRequest
 from kg.store import Form
 from kg.what_if import WhatIfRequest
@@ -45,19 +47,39 @@ _NOT_FOUND = {
 
 Schema = dict[str, Any]
 
+_PAGES: tuple[Schema, ...] = (
+    {
+        "name": "limit",
+        "in": "query",
+        "schema": {"type": "integer", "minimum": 1, "maximum": MOST_ROWS},
+        "description": "How many rows of the ordered result to answer with; without it, all.",
+    },
+    {
+        "name": "offset",
+        "in": "query",
+        "schema": {"type": "integer", "minimum": 0, "default": 0},
+        "description": "How many rows of the ordered result to pass over.",
+    },
+)
 
-def install(app: FastAPI, examples: Sequence[ExampleRequest], queries: Sequence[CannedQuery]) -> None:
-    """Give the application its OpenAPI document, built on first use."""
+
+def install(app: FastAPI, examples: Sequence[ExampleRequest]) -> None:
+    """Give the application its OpenAPI document, built on first use, and again when other queries or builds are served."""
+    made_of: list[object] = []
 
     def openapi() -> Schema:
-        if app.openapi_schema is None:
-            app.openapi_schema = _document(app, examples, queries)
+        served: list[object] = [app.state.canned.queries, app.state.services.build]
+        if app.openapi_schema is None or any(a is not b for a, b in zip(made_of, served, strict=True)):
+            made_of[:] = served
+            app.openapi_schema = _document(app, examples, app.state.canned.queries, app.state.services.build.knowledge)
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]
 
 
-def _document(app: FastAPI, examples: Sequence[ExampleRequest], queries: Sequence[CannedQuery]) -> Schema:
+def _document(
+    app: FastAPI, examples: Sequence[ExampleRequest], queries: Sequence[CannedQuery], knowledge: Knowledge
+) -> Schema:
     document: Schema = get_openapi(
         title=app.title,
         version=app.version,
@@ -77,13 +99,16 @@ def _document(app: FastAPI, examples: Sequence[ExampleRequest], queries: Sequenc
         "/v1/eligibility/what-if": {"post": _what_if(examples)},
         "/v1/eligibility/verify": {"post": _verify(examples)},
         "/sparql": _sparql(),
-        **{f"/v1/queries/{query.name}": {"get": _canned(query)} for query in queries},
+        **{f"/v1/queries/{query.name}": {"get": _canned(query, knowledge)} for query in queries},
     }
     document["paths"] = {**paths, **document["paths"]}
     for path, description in _NOT_FOUND.items():
         responses = document["paths"][path]["get"]["responses"]
         del responses["422"]  # FastAPI tells it of each path with a parameter; a text is always valid
         responses["404"] = _problem(description)
+    responses = document["paths"]["/v1/search"]["get"]["responses"]
+    del responses["422"]
+    responses["400"] = _problem("A parameter is missing or not valid; `place` names it.")
     for name in ("HTTPValidationError", "ValidationError"):
         del schemas[name]
     return document
@@ -243,28 +268,45 @@ def _sparql() -> Schema:
     }
 
 
-def _canned(query: CannedQuery) -> Schema:
+def _canned(query: CannedQuery, knowledge: Knowledge) -> Schema:
+    parameters = [_parameter(parameter, values_of(parameter, knowledge)) for parameter in query.parameters]
+    form = Form.ROWS if query.form == "SELECT" else Form.BOOLEAN if query.form == "ASK" else Form.GRAPH
+    responses = _result_responses((form,))
+    responses["200"]["headers"] = {
+        "Link": {"description": "With limit: the next and the previous page.", "schema": {"type": "string"}}
+    }
     return {
         "tags": ["Canned queries"],
         "summary": query.question,
         "description": query.summary,
         "operationId": f"query_{query.name.replace('-', '_')}",
-        "parameters": [_parameter(parameter) for parameter in query.parameters],
-        "responses": {**_result_responses((Form.ROWS,)), "404": _problem("There is no query of that name.")},
+        "parameters": [*parameters, *_PAGES],
+        "responses": {**responses, "404": _problem("There is no query of that name.")},
     }
 
 
-def _parameter(parameter: Parameter) -> Schema:
+def _parameter(parameter: Parameter, values: Sequence[str] | None) -> Schema:
+    is_term = parameter.type is ParameterType.TERM
+
+    def shown(value: str) -> str | int:
+        return int(value) if parameter.type is ParameterType.INTEGER else value.removeprefix("nxl:" if is_term else "")
+
     schema: Schema = {"type": "integer" if parameter.type is ParameterType.INTEGER else "string"}
+    if parameter.type is ParameterType.CODE:
+        schema["pattern"] = "^[A-Za-z][A-Za-z0-9_.-]*:.+$"
+    if parameter.type is ParameterType.IRI:
+        schema["format"] = "iri"
+    bounds = {"minimum": parameter.minimum, "maximum": parameter.maximum, "enum": values}
+    schema |= {name: bound for name, bound in bounds.items() if bound is not None}
     if parameter.default is not None:
-        schema["default"] = parameter.default
+        schema["default"] = shown(parameter.default)
     kind = f" ({parameter.kind}, by local name, CURIE or IRI)" if parameter.kind else ""
     return {
         "name": parameter.name,
         "in": "query",
         "required": parameter.default is None,
         "schema": schema,
-        "example": parameter.example,
+        "example": shown(parameter.example),
         "description": parameter.description + kind,
     }
 

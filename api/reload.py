@@ -18,7 +18,10 @@ _LOG = logging.getLogger("nextline.api")
 
 
 class Reloader:
-    """Watches the manifest of a build folder. `problem` says why the newest build is not served, or is None."""
+    """Watches the manifest of a build folder, and the files of the canned queries.
+
+    `problem` says why the newest build is not served, or is None.
+    """
 
     def __init__(self, app: FastAPI, target: Path) -> None:
         self._app = app
@@ -33,13 +36,14 @@ class Reloader:
             return None
 
     async def watch(self, seconds: float) -> None:
-        """Look for a newer build every so many seconds, until cancelled."""
+        """Look for a newer build, and for other queries, every so many seconds, until cancelled."""
         while True:
             await asyncio.sleep(seconds)
             found = self._manifest()
             if found != self._seen:
                 self._seen = found
                 await self.reload()
+            await asyncio.to_thread(self._app.state.canned.refresh)
 
     async def reload(self) -> None:
         """Open the build in force and serve it, or say why not; requests under way keep what they began with."""

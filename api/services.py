@@ -57,6 +57,7 @@ def _settled(build: Build) -> Answerer:
     """
     answerer = build.answerer
     answerer.catalogue(lay=False, lang="en")  # what most requests need, before the first one comes
+    _ = build.search  # made here and now, for the same reason
     gc.unfreeze()
     gc.collect()
     gc.freeze()

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from rdflib import DCTERMS, OWL, RDF, RDFS, VOID, XSD, Graph, Literal, URIRef
+from rdflib import OWL, RDF, RDFS, Graph, URIRef
 
 from kg import closure
-from kg.build_folder import Manifest, classified, publish
+from kg.build_folder import Manifest, classified, open_build, publish
 from kg.canonical import canonical_lines, content_hash
 from kg.checks import check_statements
 from kg.clashes import consistency_error, unsatisfiable_error
 from kg.compiled import CompiledEngine
 from kg.compiler import compile_program
 from kg.examples import example_graph, example_verdicts
+from kg.flat import flat_graph
 from kg.knowledge import Knowledge
+from kg.meta import meta_graph
 from kg.namespaces import GRAPH, ROOT_IRI
 from kg.program import FILE_NAME as PROGRAM
+from kg.queries import list_queries
+from kg.query_examples import queries_graph
 from kg.reasoner import Inference, logical, reason
 from kg.sources import Sources, load_sources
 from kg.taxonomy import Taxonomy
@@ -44,14 +49,16 @@ def build(
     ontology: Path,
     target: Path,
     *,
+    queries: Path | None = None,
     deadline_seconds: float = 120,
     report: Report = silent,
 ) -> Manifest:
-    """Build the knowledge graph and the program of `ontology` into the folder `target`.
+    """Build the knowledge graph and the program of `ontology` into the folder `target`, with the canned `queries`.
 
-    Raises the ontology errors of kg.errors (syntax, imports, stale closure, unsupported axiom, inconsistency,
-    unsatisfiable class), ReasonerTimeout, and NotWritable.
+    Raises BrokenQuery, the ontology errors of kg.errors (syntax, imports, stale closure, unsupported axiom,
+    inconsistency, unsatisfiable class), ReasonerTimeout, and NotWritable.
     """
+    published = _published(queries)
     report(f"loading {ontology}")
     hash_of_files = sources_hash(ontology)  # before they are read: an edit meanwhile makes the build out of date
     sources = load_sources(ontology)
@@ -70,6 +77,7 @@ def build(
     graphs = {
         "asserted": asserted,
         "inferred": inferred,
+        "flat": flat_graph(knowledge, program),
         "examples": example_graph(ontology) + example_verdicts(CompiledEngine(knowledge, program), ontology),
     }
     about = {
@@ -77,21 +85,60 @@ def build(
         "content_hash": content_hash(asserted),
         "sources_hash": hash_of_files,
         "software_version": software_version(),
+        "queries_hash": queries_hash(queries),
     }
-    meta = _meta(about["version_iri"], about["content_hash"], graphs)
-    counts = {str(GRAPH[name]): len(graph) for name, graph in {**graphs, "meta": meta}.items()}
+    graphs["meta"] = meta_graph(about["content_hash"], about["software_version"], graphs)
+    graphs["queries"] = published
+    counts = {str(GRAPH[name]): len(graph) for name, graph in graphs.items()}
     report(f"writing {target}")
-    written = {**graphs, "meta": meta, "closure": closure.closure_of(asserted)}
-    files = {f"{name}.nt": "".join(canonical_lines(graph)) for name, graph in written.items()}
+    written = {**graphs, "closure": closure.closure_of(asserted)}
+    files = {f"{name}.nt": _lines(graph) for name, graph in written.items()}
     return publish(target, {**files, PROGRAM: program.to_json()}, {**about, "graphs": counts})
+
+
+def renew_queries(target: Path, queries: Path, *, report: Report = silent) -> Manifest:
+    """Publish the build in `target` anew with other canned queries, all else unchanged.
+
+    Raises BrokenQuery, BuildNotFound and NotWritable.
+    """
+    published, current = _published(queries), open_build(target)
+    report(f"publishing {queries}")
+    files = {name: (current.folder / name).read_text(encoding="utf-8") for name in current.manifest.files}
+    about = {
+        name: value for name, value in asdict(current.manifest).items() if name not in ("format", "files", "folder")
+    }
+    about |= {
+        "queries_hash": queries_hash(queries),
+        "graphs": {**current.manifest.graphs, str(GRAPH.queries): len(published)},
+    }
+    return publish(target, {**files, "queries.nt": _lines(published)}, about)
+
+
+def queries_hash(queries: Path | None) -> str:
+    """SHA-256 over the files of the canned queries, by which a build knows that it holds others; empty without any."""
+    return "" if queries is None else _hash_of(queries, sorted(queries.glob("*.rq")))
 
 
 def sources_hash(ontology: Path) -> str:
     """SHA-256 over the files of an ontology folder and its examples, by which a build knows that it is out of date."""
+    return _hash_of(
+        ontology, sorted([*ontology.glob("*.ttl"), *ontology.glob("*.xml"), *(ontology / "examples").glob("*.*")])
+    )
+
+
+def _hash_of(folder: Path, paths: Iterable[Path]) -> str:
     digest = hashlib.sha256()
-    for path in sorted([*ontology.glob("*.ttl"), *ontology.glob("*.xml"), *(ontology / "examples").glob("*.*")]):
-        digest.update(path.relative_to(ontology).as_posix().encode("utf-8") + b"\0" + path.read_bytes() + b"\0")
+    for path in paths:
+        digest.update(path.relative_to(folder).as_posix().encode("utf-8") + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()
+
+
+def _published(queries: Path | None) -> Graph:
+    return queries_graph(list_queries(queries) if queries is not None else ())
+
+
+def _lines(graph: Graph) -> str:
+    return "".join(canonical_lines(graph))
 
 
 def classify(sources: Sources, asserted: Graph, deadline_seconds: float) -> Graph:
@@ -121,17 +168,4 @@ def _inferred(inference: Inference, stated: Taxonomy) -> Graph:
         if predicate == str(RDF.type):
             types = (c for c in hierarchy.above(URIRef(target)) if c != OWL.Thing)
             graph += ((URIRef(individual), RDF.type, c) for c in types)
-    return graph
-
-
-def _meta(version_iri: str, ontology_hash: str, graphs: Mapping[str, Graph]) -> Graph:
-    graph = Graph()
-    graph.add((ROOT_IRI, RDF.type, VOID.Dataset))
-    graph.add((ROOT_IRI, OWL.versionIRI, URIRef(version_iri)))
-    graph.add((ROOT_IRI, DCTERMS.identifier, Literal(f"sha256:{ontology_hash}")))
-    graph.add((ROOT_IRI, DCTERMS.license, URIRef("https://creativecommons.org/licenses/by/4.0/")))
-    for name, part in graphs.items():
-        graph.add((ROOT_IRI, VOID.subset, GRAPH[name]))
-        graph.add((GRAPH[name], RDF.type, VOID.Dataset))
-        graph.add((GRAPH[name], VOID.triples, Literal(len(part), datatype=XSD.integer)))
     return graph

@@ -26,9 +26,10 @@ from kg.knowledge import Knowledge
 from kg.program import FILE_NAME as PROGRAM
 from kg.program import read_program
 from kg.reference import ReferenceEngine
+from kg.search import SearchIndex
 from kg.taxonomy import Taxonomy
 
-FORMAT = 5
+FORMAT = 6
 MANIFEST = "manifest.json"
 _MEND = "Run `nextline build`."
 
@@ -38,7 +39,8 @@ class Manifest:
     """What a build was made from and what it holds.
 
     Version IRI and content hash of the ontology, hash of the files of its sources and examples, version of the software,
-    triples by graph IRI, SHA-256 by file name, and the name of the folder that holds the files.
+    triples by graph IRI, SHA-256 by file name, the name of the folder that holds the files, and the hash of the files of
+    the canned queries.
     """
 
     format: int
@@ -49,6 +51,7 @@ class Manifest:
     graphs: dict[str, int]
     files: dict[str, str]
     folder: str
+    queries_hash: str = ""
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,11 @@ class Build:
             "softwareVersion": manifest.software_version,
         }
         return Answerer(CompiledEngine(self.knowledge, read_program(self.folder)), version)
+
+    @cached_property
+    def search(self) -> SearchIndex:
+        """The names of all terms, for looking them up."""
+        return SearchIndex(self.knowledge)
 
     @cached_property
     def reference(self) -> ReferenceEngine:

@@ -10,6 +10,25 @@ NXL = Namespace("https://w3id.org/nextline/")
 IAO_DEFINITION = URIRef("http://purl.obolibrary.org/obo/IAO_0000115")
 SH = Namespace("http://www.w3.org/ns/shacl#")
 GRAPH = Namespace("https://w3id.org/nextline/graph/")
+FLAT = Namespace("https://w3id.org/nextline/flat/")
+META = Namespace("https://w3id.org/nextline/meta/")
+DATASET = URIRef("https://w3id.org/nextline/dataset")
+ENDPOINT = URIRef("https://w3id.org/nextline/sparql")
+PREFIXES = {
+    "nxl": str(NXL),
+    "dcat": "http://www.w3.org/ns/dcat#",
+    "dcterms": "http://purl.org/dc/terms/",
+    "obo": "http://purl.obolibrary.org/obo/",
+    "owl": "http://www.w3.org/2002/07/owl#",
+    "prov": "http://www.w3.org/ns/prov#",
+    "rdf": "http://www.w3.org/1999/02/22-rdf-syntax-ns#",
+    "rdfs": "http://www.w3.org/2000/01/rdf-schema#",
+    "schema": "https://schema.org/",
+    "sh": str(SH),
+    "skos": "http://www.w3.org/2004/02/skos/core#",
+    "void": "http://rdfs.org/ns/void#",
+    "xsd": "http://www.w3.org/2001/XMLSchema#",
+}
 
 
 def local_name(iri: str) -> str:

@@ -1,27 +1,28 @@
-"""Canned queries: SPARQL files with a `#+` header that says what they answer and which parameters they take."""
+"""Canned queries: the `.rq` files of a folder, and running one with parameters that are checked."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from enum import Enum
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import yaml
-from rdflib import XSD, Literal, URIRef
+from rdflib import RDF, URIRef
 from rdflib.term import Node
 
+from kg.canned import CannedQuery, Parameter, ParameterType, bind
 from kg.errors import BrokenQuery, InvalidParameter, InvalidQuery, UnknownQuery
-from kg.namespaces import expand
+from kg.knowledge import Knowledge
+from kg.namespaces import expand, local_name
+from kg.query_header import read_query
 from kg.query_messages import Condition, Question
 from kg.query_text import check
 from kg.store import KnowledgeStore, QueryLimits, Result, ResultFormat
 
 _NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 _LONGEST_NAME = 100
-_TERM = re.compile(r"(?:nxl:)?[A-Za-z][\w-]*|https?://[^\s<>\"{}|^`\\]+")
+
+__all__ = ["CannedQuery", "Parameter", "ParameterType", "bind", "list_queries", "load_query", "read_query", "run"]
 
 _KNOWN_TERM = "ASK { ?term a ?type }"
 _TERM_OF_KIND = """
@@ -31,59 +32,15 @@ ASK { ?term rdf:type?/rdfs:subClassOf* ?kind }
 """
 
 
-class ParameterType(Enum):
-    """What a parameter takes: a term of the ontology (local name, CURIE or IRI), a text or a whole number."""
-
-    TERM = "term"
-    STRING = "string"
-    INTEGER = "integer"
-
-
-@dataclass(frozen=True, slots=True)
-class Parameter:
-    """One parameter of a canned query; it is the variable of the same name.
-
-    `kind` names the class that a term has to be a kind or a member of. Without `default`, a value is required.
-    """
-
-    name: str
-    type: ParameterType
-    description: str
-    example: str
-    default: str | None
-    kind: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class CannedQuery:
-    """A query with its name (the file name without `.rq`), its question, a summary and its parameters."""
-
-    name: str
-    question: str
-    summary: str
-    parameters: tuple[Parameter, ...]
-    text: str
-    position: int
-
-    def usage(self) -> str:
-        """The parameters in one line, as a message shows them."""
-        if not self.parameters:
-            return f"'{self.name}' takes no parameters."
-        shown = "; ".join(
-            f"{p.name} ({p.type.value}{f', a {p.kind}' if p.kind else ''}, "
-            f"{'required' if p.default is None else f'default {p.default}'})"
-            for p in self.parameters
-        )
-        example = " ".join(f"{p.name}={p.example}" for p in self.parameters)
-        return f"'{self.name}' takes: {shown}. Example: {example}"
-
-
 def list_queries(folder: Path) -> tuple[CannedQuery, ...]:
     """Every query in `folder`, those with a position first, the others by name.
 
-    Raises BrokenQuery when there is no such folder, and for a file that cannot be read or has no proper header.
+    Raises BrokenQuery when there is no such folder, and for a file that cannot be read or is not right, with the line.
     """
     _check_folder(folder)
+    for path in folder.glob("*.rq"):
+        if not _NAME.fullmatch(path.stem) or len(path.stem) > _LONGEST_NAME:
+            raise BrokenQuery(str(path), "the name of the file is no name of a query.", "Use a-z, 0-9 and hyphens.")
     found = [read_query(path) for path in sorted(folder.glob("*.rq"))]
     return tuple(sorted(found, key=lambda query: (query.position, query.name)))
 
@@ -98,46 +55,17 @@ def load_query(folder: Path, name: str) -> CannedQuery:
     return read_query(path)
 
 
-def read_query(path: Path) -> CannedQuery:
-    """Read one `.rq` file. Raises BrokenQuery naming the file when its header is missing or incomplete."""
-    text = _read_text(path)
-    header = "\n".join(line[2:].removeprefix(" ") for line in text.splitlines() if line.startswith("#+"))
-    try:
-        fields = yaml.safe_load(header)
-        if not isinstance(fields, dict):
-            raise TypeError("it has no #+ lines")
-        return CannedQuery(
-            name=path.stem,
-            question=_line(fields["question"]),
-            summary=_line(fields["summary"]),
-            parameters=tuple(_parameter(entry) for entry in fields.get("parameters") or ()),
-            text=text,
-            position=int(fields.get("position", 1000)),
-        )
-    except (yaml.YAMLError, AttributeError, KeyError, TypeError, ValueError) as error:
-        raise BrokenQuery(
-            str(path),
-            f"the header is not complete ({type(error).__name__}: {_line(error)}).",
-            "Mend it as the other files have it.",
-        ) from None
+def paged(query: CannedQuery, limit: int | None, offset: int) -> CannedQuery:
+    """The query for one page of its rows, in their order: `limit` of them at most, after the first `offset`."""
+    page = (f"LIMIT {limit}\n" if limit is not None else "") + (f"OFFSET {offset}\n" if offset else "")
+    return replace(query, text=f"{query.text.rstrip()}\n{page}") if page else query
 
 
-def bind(query: CannedQuery, values: Mapping[str, str]) -> dict[str, Node]:
-    """The parameters as RDF terms by variable name.
-
-    Raises InvalidParameter for a name that is unknown, a value that is missing or of the wrong type.
-    """
-    names = {parameter.name for parameter in query.parameters}
-    for name in values:
-        if name not in names:
-            raise InvalidParameter(name[:100], f"'{query.name}' has no such parameter.", query.usage())
-    bindings = {}
-    for parameter in query.parameters:
-        value = values.get(parameter.name, parameter.default)
-        if value is None or not value.strip():
-            raise InvalidParameter(parameter.name, "the parameter is missing.", query.usage())
-        bindings[parameter.name] = _term(query, parameter, value.strip())
-    return bindings
+def members_of_kind(knowledge: Knowledge, kind: str) -> tuple[str, ...]:
+    """The local names of all terms that a parameter of a kind takes: classes at or below it, and individuals of these."""
+    classes = knowledge.taxonomy.below(expand(kind))
+    individuals = {i for c in classes for i in knowledge.graph.subjects(RDF.type, c) if isinstance(i, URIRef)}
+    return tuple(sorted({local_name(term) for term in individuals or classes}))
 
 
 def question_of(query: CannedQuery, values: Mapping[str, str]) -> Question:
@@ -187,15 +115,6 @@ def _check_folder(folder: Path) -> None:
         raise BrokenQuery(str(folder), "there is no such folder.", "Give the folder that holds the .rq files.")
 
 
-def _read_text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except UnicodeDecodeError:
-        raise BrokenQuery(str(path), "the file is not UTF-8.", "Save it as UTF-8.") from None
-    except OSError as error:
-        raise BrokenQuery(str(path), f"the file cannot be read ({error.strerror}).", "Remove or mend it.") from None
-
-
 def _conditions(query: CannedQuery, parameter: Parameter, term: Node) -> Iterator[Condition]:
     unknown = InvalidParameter(
         parameter.name, f"the knowledge holds no term <{term}>.", f"Look it up by its label. {query.usage()}"
@@ -204,33 +123,3 @@ def _conditions(query: CannedQuery, parameter: Parameter, term: Node) -> Iterato
     if parameter.kind is not None:
         other = InvalidParameter(parameter.name, f"<{term}> is no {parameter.kind}.", query.usage())
         yield Condition(_TERM_OF_KIND, {"term": term, "kind": URIRef(expand(parameter.kind))}, other)
-
-
-def _term(query: CannedQuery, parameter: Parameter, value: str) -> Node:
-    if parameter.type is ParameterType.STRING:
-        return Literal(value)
-    if parameter.type is ParameterType.INTEGER:
-        if not re.fullmatch(r"[+-]?\d{1,18}", value):
-            raise InvalidParameter(parameter.name, f"'{value[:100]}' is no whole number.", query.usage())
-        return Literal(str(int(value)), datatype=XSD.integer)
-    if not _TERM.fullmatch(value):
-        raise InvalidParameter(
-            parameter.name, f"'{value[:100]}' is no local name, CURIE (nxl:…) or IRI.", query.usage()
-        )
-    return URIRef(expand(value))
-
-
-def _parameter(entry: Mapping[str, Any]) -> Parameter:
-    default, kind = entry.get("default"), entry.get("kind")
-    return Parameter(
-        name=str(entry["name"]),
-        type=ParameterType(entry["type"]),
-        description=_line(entry["description"]),
-        example=str(entry["example"]),
-        default=None if default is None else str(default),
-        kind=None if kind is None else str(kind),
-    )
-
-
-def _line(value: object) -> str:
-    return " ".join(str(value).split())

@@ -267,6 +267,11 @@ class KnowledgeStore:
         return Result(answer, limits, deadline)
 
 
+def check_syntax(text: str) -> None:
+    """Parse a query without asking anything. Raises InvalidQuery as `KnowledgeStore.query` does."""
+    KnowledgeStore(ox.Store()).query(text)
+
+
 def canonical_quads(ntriples: bytes) -> list[str]:
     """The lines of the canonical form (RDFC-1.0) of a set of triples, sorted; blank nodes get canonical names."""
     dataset = ox.Dataset(ox.parse(ntriples, format=ox.RdfFormat.N_TRIPLES))

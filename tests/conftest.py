@@ -40,7 +40,7 @@ def sources(ontology: Path) -> Sources:
 def build_folder(ontology: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished build of the ontology, made once."""
     folder = tmp_path_factory.mktemp("build")
-    build(ontology, folder)
+    build(ontology, folder, queries=ontology.parent / "queries")
     return folder
 
 

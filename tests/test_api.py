@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+import shutil
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from starlette.testclient import TestClient
 from api.app import create_app
 from api.settings import Settings
 from kg.build_folder import open_build
+from kg.errors import BrokenQuery
 from kg.namespaces import NXL, local_name
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -436,23 +439,122 @@ def test_a_fault_of_ours_is_500_and_tells_nothing_of_the_inside(
     assert "JSONDecodeError" in caplog.text
 
 
+@pytest.mark.parametrize("content", [b"ASK {}", b"#+ question: \xff", b"#+ question: Q?\n#+ summary: S.\nSELECT {"])
+def test_a_query_file_that_breaks_while_serving_leaves_the_others(
+    build_folder: Path, settings: Settings, tmp_path: Path, content: bytes
+) -> None:
+    """What was read before goes on, and /version says what is wrong where; mended, the file is served and described."""
+    shutil.copy(ROOT / "queries" / "conflicts.rq", tmp_path)
+    changed = {"queries": tmp_path, "build": build_folder, "reload_seconds": 0.01}
+    app = create_app(open_build(build_folder), settings.model_copy(update=changed))
+    with TestClient(app) as client:
+        added = tmp_path / "added.rq"
+        added.write_bytes(content)
+        problem_told = waited(lambda: client.get("/version").json()["queriesProblem"])
+        assert str(added) in problem_told
+        assert client.get("/v1/queries/conflicts").status_code == 200
+        problem(client.get("/v1/queries/added"), 404)
+        added.write_text(
+            "#+ question: Which classes are there?\n#+ summary: All.\n"
+            "SELECT ?class { ?class a <http://www.w3.org/2002/07/owl#Class> } ORDER BY ?class\n",
+            encoding="utf-8",
+        )
+        waited(lambda: client.get("/v1/queries/added").status_code == 200)
+        assert client.get("/version").json()["queriesProblem"] is None
+        assert "/v1/queries/added" in client.get("/openapi.json").json()["paths"]
+        added.unlink()
+        waited(lambda: client.get("/v1/queries/added").status_code == 404)
+        assert "/v1/queries/added" not in client.get("/openapi.json").json()["paths"]
+
+
+def waited(asked: Callable[[], Any], seconds: float = 20) -> Any:
+    """What `asked` gives as soon as it is true."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        found = asked()
+        if found:
+            return found
+    raise AssertionError("it did not come true")
+
+
+def test_a_broken_query_file_stops_the_start_and_names_the_line(
+    build_folder: Path, settings: Settings, tmp_path: Path
+) -> None:
+    path = tmp_path / "broken.rq"
+    path.write_text("#+ question: Q?\n#+ summary: S.\n\nSELECT ?s { ?s ?p } ORDER BY ?s\n", encoding="utf-8")
+    with pytest.raises(BrokenQuery, match=f"{path.name}:4: "):
+        create_app(open_build(build_folder), settings.model_copy(update={"queries": tmp_path}))
+
+
+# --- pages of a query ---------------------------------------------------------------------------------------------
+
+
+def test_pages_make_up_the_whole_and_link_to_each_other(client: TestClient) -> None:
+    path = "/v1/queries/guidelines"
+    whole = client.get(path).json()["results"]["bindings"]
+    assert len(whole) > 4
+    found: list[Any] = []
+    url = f"{path}?limit=3"
+    while url:
+        response = client.get(url)
+        rows = response.json()["results"]["bindings"]
+        assert 0 < len(rows) <= 3
+        assert ('rel="prev"' in response.headers.get("link", "")) is bool(found)
+        found += rows
+        forward = re.search(r'<([^>]+)>; rel="next"', response.headers.get("link", ""))
+        url = forward[1] if forward else ""
+    assert found == whole
+    assert client.get(f"{path}?offset=2").json()["results"]["bindings"] == whole[2:]
+    assert "link" not in client.get(path).headers
+
+
+def test_a_link_keeps_the_parameters(client: TestClient) -> None:
+    response = client.get("/v1/queries/members-of-class?class=Opioid&limit=2", headers={"Accept": "text/csv"})
+    assert response.status_code == 200, response.text
+    assert "</v1/queries/members-of-class?class=Opioid&limit=2&offset=2>" in response.headers["link"]
+
+
+@pytest.mark.parametrize("page", ["limit=0", "limit=-1", "limit=many", "limit=10001", "offset=-1", "limit=2&limit=3"])
+def test_a_wrong_page_is_refused(client: TestClient, page: str) -> None:
+    assert problem(client.get(f"/v1/queries/guidelines?{page}"), 400)["place"] in ("limit", "offset")
+
+
+def test_the_values_of_a_parameter_are_listed_when_they_are_few(client: TestClient) -> None:
+    """They are what the graph holds, and each of them is taken."""
+    paths = client.get("/openapi.json").json()["paths"]
+    (line,) = [p for p in paths["/v1/queries/therapies-in-line"]["get"]["parameters"] if p["name"] == "line"]
+    assert line["example"] in line["schema"]["enum"] and line["schema"]["default"] in line["schema"]["enum"]
+    for value in line["schema"]["enum"]:
+        assert client.get("/v1/queries/therapies-in-line", params={"line": value}).status_code == 200
+    (finding,) = paths["/v1/queries/contraindications-by-finding"]["get"]["parameters"][:1]
+    assert "enum" not in finding["schema"]
+
+
+# --- search -------------------------------------------------------------------------------------------------------
+
+
+def test_a_search_names_term_match_and_type(client: TestClient) -> None:
+    found = client.get("/v1/search", params={"q": "NEVRALGIE POSTHERP", "lang": "fr"}).json()["results"][0]
+    assert (found["id"], found["type"], found["kind"]) == ("PostherpeticNeuralgia", "finding", None)
+    assert found["iri"] == "https://w3id.org/nextline/PostherpeticNeuralgia"
+    assert found["match"] == {"name": found["label"], "lang": "fr", "sort": "label"}
+    statement = client.get("/v1/search", params={"q": "tramadol", "type": "statement", "limit": 1}).json()["results"]
+    assert len(statement) == 1 and statement[0]["kind"]
+
+
 @pytest.mark.parametrize(
-    ("content", "path"),
+    ("query", "place"),
     [
-        (b"ASK {}", "/v1/queries"),
-        (b"ASK {}", "/v1/queries/broken"),
-        (b"ASK {}", "/v1/queries/broken/description"),
-        (b"#+ question: secret \xff", "/v1/queries/broken"),
-        (b"#+ question: Q?\n#+ summary: S.\nSELECT secret {", "/v1/queries/broken"),
+        ("", "q"),
+        ("q=", "q"),
+        (f"q={'a' * 201}", "q"),
+        ("q=a&lang=xx", "lang"),
+        ("q=a&type=drug", "type"),
+        ("q=a&limit=0", "limit"),
+        ("q=a&limit=101", "limit"),
+        ("q=a&limit=few", "limit"),
+        ("q=a&colour=blue", "colour"),
     ],
 )
-def test_a_broken_query_file_is_a_fault_of_ours(
-    build_folder: Path, settings: Settings, tmp_path: Path, caplog: pytest.LogCaptureFixture, content: bytes, path: str
-) -> None:
-    """One that was damaged after the start: the log names the file, and the client hears nothing of it."""
-    app = create_app(open_build(build_folder), settings.model_copy(update={"queries": tmp_path}))
-    (tmp_path / "broken.rq").write_bytes(content)
-    with TestClient(app, raise_server_exceptions=False) as client:
-        document = problem(client.get(path), 500)
-    assert str(tmp_path) not in json.dumps(document) and "secret" not in json.dumps(document)
-    assert "broken.rq" in caplog.text
+def test_a_wrong_search_is_refused(client: TestClient, query: str, place: str) -> None:
+    assert problem(client.get(f"/v1/search?{query}"), 400)["place"] == place

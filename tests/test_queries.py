@@ -315,7 +315,85 @@ def test_a_file_with_a_bad_header_is_named(tmp_path: Path, parameters: str) -> N
     path = written(tmp_path, parameters=parameters)
     with pytest.raises(BrokenQuery) as caught:
         list_queries(tmp_path)
-    assert caught.value.place == str(path)
+    assert re.fullmatch(rf"{re.escape(str(path))}:\d+", caught.value.place)
+
+
+@pytest.mark.parametrize(
+    ("header", "line", "told"),
+    [
+        ("#+ question: What\n#+ summary: That.", 1, "question mark"),
+        ("#+ question: What?\n#+ summary: That", 2, "full stop"),
+        ("#+ question: What?\n#+ sumary: That.", 2, "no field 'sumary'"),
+        ("#+ question: What?\n#+ summary: That.\n#+ question: Who?", 3, "stands twice"),
+        ("#+ question: What?\n#+ summary: [", 2, "no YAML"),
+        (
+            "#+ question: What?\n#+ summary: That.\n#+ parameters:\n#+   - name: n\n#+     type: float",
+            4,
+            "'description'",
+        ),
+        (
+            "#+ question: What?\n#+ summary: That.\n#+ parameters:\n"
+            "#+   - {name: n, description: D., type: integer,\n#+      example: x}",
+            5,
+            "no whole number",
+        ),
+        (
+            "#+ question: What?\n#+ summary: That.\n#+ parameters:\n#+   - {name: m, description: D., type: iri, example: 'x:y'}",
+            4,
+            "no variable of the SELECT",
+        ),
+        (
+            "#+ question: What?\n#+ summary: That.\n#+ parameters:\n"
+            "#+   - {name: limit, description: D., type: iri, example: 'x:y'}",
+            4,
+            "every query has it",
+        ),
+        (
+            "#+ question: What?\n#+ summary: That.\n#+ parameters:\n#+   - {name: n, description: D., type: enum, example: a}",
+            4,
+            "list of values",
+        ),
+    ],
+)
+def test_what_is_wrong_in_a_header_is_told_with_its_line(tmp_path: Path, header: str, line: int, told: str) -> None:
+    path = tmp_path / "some-query.rq"
+    path.write_text(f"{header}\nSELECT ?n {{ ?n ?p ?o }}\nORDER BY ?n\n", encoding="utf-8")
+    with pytest.raises(BrokenQuery, match=re.escape(told)) as caught:
+        read_query(path)
+    assert caught.value.place == f"{path}:{line}"
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "told"),
+    [
+        ("SELECT ?n {\n ?n ?p ] }\nORDER BY ?n", 4, "closes nothing"),
+        ("SELECT ?n { ?n ?p ?o }", 3, "no ORDER BY"),
+        ("SELECT ?n { ?n ?p ?o }\nORDER BY ?n\nLIMIT 5", 5, "LIMIT"),
+        ("SELECT ?n {\n SERVICE <x:y> { ?n ?p ?o } }\nORDER BY ?n", 4, "SERVICE"),
+    ],
+)
+def test_what_is_wrong_in_a_text_is_told_with_its_line(tmp_path: Path, text: str, line: int, told: str) -> None:
+    path = tmp_path / "some-query.rq"
+    path.write_text(f"#+ question: What?\n#+ summary: That.\n{text}\n", encoding="utf-8")
+    with pytest.raises(BrokenQuery, match=told) as caught:
+        read_query(path)
+    assert caught.value.place == f"{path}:{line}"
+
+
+@pytest.mark.parametrize(
+    ("field", "good", "bad"),
+    [
+        ("type: enum, values: [a, b]", "a", "c"),
+        ("type: code", "SNOMED:1", "SNOMED"),
+        ("type: iri", "https://example.org/x", "x y"),
+        ("type: integer, minimum: 2, maximum: 4", "4", "5"),
+    ],
+)
+def test_each_type_takes_only_its_values(tmp_path: Path, field: str, good: str, bad: str) -> None:
+    query = read_query(written(tmp_path, parameters=f"[{{name: n, {field}, example: '{good}', description: D.}}]"))
+    assert str(bind(query, {"n": good})["n"]) == good
+    with pytest.raises(InvalidParameter, match=re.escape(bad)):
+        bind(query, {"n": bad})
 
 
 def test_a_file_without_a_header_is_named(tmp_path: Path) -> None:
