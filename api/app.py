@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import FastAPI
 
-from api import docs, eligibility, health, openapi, problems, queries, sparql
+from api import docs, editor, eligibility, front, health, openapi, problems, queries, sparql, terms
 from api.examples import read_examples
 from api.head import HeadAsGet
 from api.reload import watching
@@ -33,6 +33,7 @@ def create_app(build: Build, settings: Settings) -> FastAPI:
         docs_url=None,
         lifespan=watching,
         redoc_url=None,
+        root_path=settings.root_path,
         openapi_tags=[{"name": name} for name in ("Eligibility", "Canned queries", "SPARQL", "Server")],
     )
     app.state.services = Services.open(build, settings)
@@ -41,7 +42,7 @@ def create_app(build: Build, settings: Settings) -> FastAPI:
     app.add_middleware(HeadAsGet)
     for router in (eligibility.router, queries.router, health.router):
         app.include_router(router)
-    app.router.routes.extend([*eligibility.routes, *sparql.routes])
+    app.router.routes.extend([*eligibility.routes, *sparql.routes, *terms.routes, *editor.routes, *front.routes])
     docs.install(app)
     openapi.install(app, read_examples(settings.ontology), list_queries(settings.queries))
     return app

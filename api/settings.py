@@ -8,6 +8,7 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 import kg
+from kg.namespaces import NXL
 
 
 def default_folder(name: str) -> Path:
@@ -21,7 +22,8 @@ class Settings(BaseSettings):
 
     `reload_seconds` is how often a newer build is looked for; 0 never looks. `query_seconds` is soft: the client gets its
     answer in time, while a query that yields nothing may go on in its thread, and keep one of the `query_workers` busy,
-    until it ends.
+    until it ends. `root_path` is the prefix under which a proxy passes requests on without cutting it off. Terms whose IRI
+    begins with `iri_base` have their page at `/id/` and the rest of the IRI.
     """
 
     model_config = SettingsConfigDict(env_prefix="NEXTLINE_", extra="ignore")
@@ -31,6 +33,8 @@ class Settings(BaseSettings):
     ontology: Path = Field(default_factory=lambda: default_folder("ontology"))
     queries: Path = Field(default_factory=lambda: default_folder("queries"))
     build: Path | None = None
+    root_path: str = Field(default="", pattern=r"^(/[\w.~/-]*[^/])?$")
+    iri_base: str = Field(default=str(NXL), pattern=r"^https?://[^\s<>\"{}|^`\\]+[/#]$")
     max_body_bytes: int = Field(default=2**20, gt=0)
     reasoner_deadline_seconds: float = Field(default=120.0, gt=0)
     reasoner_workers: int = Field(default=2, gt=0)

@@ -7,10 +7,11 @@ from http import HTTPStatus
 from urllib.parse import parse_qsl
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from api.bodies import media_type, read_body
+from api.page import wants_page
 from api.problems import RequestProblem
 from api.results import result_response
 from api.services import services_of
@@ -26,7 +27,9 @@ Fields = Sequence[tuple[str, str]]
 
 
 async def sparql(request: Request) -> Response:
-    """Answer GET with `query`, POST of a form with `query`, and POST of the query itself."""
+    """Answer GET with `query`, POST of a form with `query`, and POST of the query itself; a bare visit gets the editor."""
+    if request.method == "GET" and not request.url.query and wants_page(request):
+        return RedirectResponse("sparql/editor", status_code=HTTPStatus.SEE_OTHER)
     services = services_of(request)
     fields = _fields(request.url.query)
     if request.method == "POST":

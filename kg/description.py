@@ -12,7 +12,7 @@ from rdflib.term import Node
 from kg.namespaces import NXL, SH, local_name
 from kg.store import ResultFormat, write_graph
 
-_PREFIXES = {
+PREFIXES = {
     "IAO": "http://purl.obolibrary.org/obo/IAO_",
     "dcterms": str(DCTERMS),
     "nxl": str(NXL),
@@ -45,7 +45,7 @@ class Description:
 
     def serialise(self, format_: ResultFormat) -> bytes:
         """The triples in a format for graphs; the same triples always give the same bytes."""
-        return write_graph(self.graph.serialize(format="nt", encoding="utf-8"), format_, _PREFIXES)
+        return write_graph(self.graph.serialize(format="nt", encoding="utf-8"), format_, PREFIXES)
 
     def values(self, property_: URIRef) -> tuple[Node, ...]:
         """The values of a property of the term, in a fixed order."""
