@@ -107,7 +107,11 @@ def _counts(services: Services, index: TermIndex) -> list[tuple[Kind, int]]:
 def _entries(index: TermIndex, kind: Kind) -> Sequence[dict[str, str]]:
     """The terms of a kind with what is directly above each, by label."""
     found = [
-        {"iri": str(t), "label": index.label(t), "above": ", ".join(index.label(k.iri) for k in index.broader(t) if k.stated)}
+        {
+            "iri": str(t),
+            "label": index.label(t),
+            "above": ", ".join(index.label(k.iri) for k in index.broader(t) if k.stated),
+        }
         for t, k in index.terms.items()
         if k is kind
     ]

@@ -34,7 +34,6 @@ POLICY = "; ".join(
     )
 )
 _HEADERS = {
-    "Content-Security-Policy": POLICY,
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
 }
@@ -60,20 +59,30 @@ def _environment() -> Environment:
     return environment
 
 
-def render(request: Request, template: str, *, status: int = HTTPStatus.OK, **context: Any) -> Response:
-    """A page from a template; `link` in it gives the address of a term, `root` leads to the start of the server."""
+def render(
+    request: Request, template: str, *, status: int = HTTPStatus.OK, style_hash: str = "", **context: Any
+) -> Response:
+    """A page from a template; `link` in it gives the address of a term, `root` leads to the start of the server.
+
+    `style_hash` lets a script of the page add the one style with this hash (`'sha256-…'`).
+    """
     root = root_of(request)
     services = services_of(request)
     base = services.settings.iri_base
-    text = _environment().get_template(template).render(
-        root=root,
-        link=lambda iri: address_of(iri, root, base),
-        version=services.build.manifest.software_version,
-        content_hash=services.build.manifest.content_hash,
-        policy_note=POLICY,
-        **context,
+    text = (
+        _environment()
+        .get_template(template)
+        .render(
+            root=root,
+            link=lambda iri: address_of(iri, root, base),
+            version=services.build.manifest.software_version,
+            content_hash=services.build.manifest.content_hash,
+            **context,
+        )
     )
-    return Response(text, status_code=status, media_type=HTML, headers={**_HEADERS, "Vary": "Accept"})
+    policy = POLICY.replace("style-src 'self'", f"style-src 'self' {style_hash}".rstrip())
+    headers = {**_HEADERS, "Content-Security-Policy": policy, "Vary": "Accept"}
+    return Response(text, status_code=status, media_type=HTML, headers=headers)
 
 
 def root_of(request: Request) -> str:

@@ -7,6 +7,7 @@ import re
 from http import HTTPStatus
 
 from rdflib import URIRef
+from rdflib.term import Node
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
@@ -59,7 +60,7 @@ async def by_iri(request: Request) -> Response:
 async def _answer(request: Request, services: Services, iri: str) -> Response:
     media_type = _media_type(request)
     etag = etag_of(services, iri, media_type, str(root_of(request)))
-    rows = await rows_of(services, shipped_query("term-description"), {"term": URIRef(iri)}) if _is_iri(iri) else []
+    rows = await _description_rows(services, URIRef(iri)) if _is_iri(iri) else []
     if not rows:
         return _unknown(request, iri)
     unchanged = not_modified(request, etag)
@@ -76,6 +77,15 @@ async def _answer(request: Request, services: Services, iri: str) -> Response:
     response.headers.update(tagged(etag))
     response.headers["Link"] = _links(request, services, iri)
     return response
+
+
+async def _description_rows(services: Services, term: URIRef) -> list[dict[str, Node]]:
+    """The triples about a term; of one that is only referred to, such as a version, those that refer to it."""
+    rows = await rows_of(services, shipped_query("term-description"), {"term": term})
+    if rows:
+        return rows
+    references = await rows_of(services, shipped_query("term-references"), {"term": term})
+    return [{"s": row["subject"], "p": row["property"], "o": row["term"]} for row in references]
 
 
 async def _page(services: Services, description: Description) -> TermPage:

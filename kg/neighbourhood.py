@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from rdflib import URIRef
 
-from kg.term_index import TermIndex
+from kg.term_index import PROPERTY, TermIndex
 
 _WIDTH, _HEIGHT = 176, 44
 _GAP, _ROW_GAP, _COLUMN_GAP = 12, 46, 92
@@ -73,7 +73,11 @@ def picture_of(index: TermIndex, term: URIRef) -> Picture | None:
     above = [(kin.iri, kin.stated) for kin in index.broader(term)]
     below = [(kin.iri, kin.stated) for kin in index.narrower(term)]
     parents = {iri for iri, _ in above}
-    named = [(iri, True) for iri in sorted(index.named_in(term) - parents, key=index.label) if iri in index.terms]
+    named = [
+        (iri, True)
+        for iri in sorted(index.named_in(term) - parents, key=index.label)
+        if index.terms.get(iri, PROPERTY) is not PROPERTY
+    ]
     direct = [m.statement.iri for m in index.mentions(term) if m.via == term]
     users = [(iri, True) for iri in (*index.users(term), *direct)]
     if not (above or below or named or users):

@@ -115,11 +115,11 @@ class TermIndex:
         """One way up from the term as stated, the topmost class first, without the term."""
         path: list[URIRef] = []
         seen = {term}
-        parents = sorted(self._knowledge.stated.parents(term))
+        parents = self._parents(term)
         while parents and parents[0] not in seen:
             path.append(parents[0])
             seen.add(parents[0])
-            parents = sorted(self._knowledge.stated.parents(parents[0]))
+            parents = self._parents(parents[0])
         return tuple(reversed(path))
 
     def mentions(self, term: URIRef) -> tuple[Mention, ...]:
@@ -134,7 +134,10 @@ class TermIndex:
             for statement in self._knowledge.statements.values():
                 if statement.groups and statement.concerns(therapy, taxonomy):
                     found[statement.iri] = statement.groups[0]
-        for group in sorted(taxonomy.above(term), key=lambda g: (g != term, -len(taxonomy.above(g)), g)):
+        is_statement = term in self._knowledge.statements  # what holds of broader options is no word about it
+        for group in sorted(
+            {term} if is_statement else taxonomy.above(term), key=lambda g: (g != term, -len(taxonomy.above(g)), g)
+        ):
             for user in self._users.get(group, ()):
                 if user in self._knowledge.statements and (therapy is None or group == term):
                     found.setdefault(user, group)
@@ -148,6 +151,10 @@ class TermIndex:
     def named_in(self, term: URIRef) -> frozenset[URIRef]:
         """The terms that the definition of a class names."""
         return self._named.get(term, frozenset())
+
+    def _parents(self, term: URIRef) -> list[URIRef]:
+        """The superclasses that were stated as such, else those that the definition names."""
+        return sorted(self._objects(term, RDFS.subClassOf) or self._knowledge.stated.parents(term))
 
     def _kin(self, stated: frozenset[URIRef], all_: frozenset[URIRef]) -> tuple[Kin, ...]:
         inferred = all_ - stated

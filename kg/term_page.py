@@ -14,7 +14,7 @@ from kg.manchester import Line, written
 from kg.namespaces import IAO_DEFINITION, NXL, SH, local_name
 from kg.neighbourhood import Picture, picture_of
 from kg.statements import Statement
-from kg.term_index import STATEMENT, Kind, Kin, TermIndex
+from kg.term_index import STATEMENT, Kin, Kind, TermIndex
 
 Rows = Sequence[Mapping[str, Node]]
 
