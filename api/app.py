@@ -7,6 +7,7 @@ from fastapi import FastAPI
 from api import docs, editor, eligibility, front, health, openapi, problems, queries, sparql, terms
 from api.examples import read_examples
 from api.head import HeadAsGet
+from api.prefix import BelowPrefix
 from api.reload import watching
 from api.services import Services
 from api.settings import Settings
@@ -33,13 +34,14 @@ def create_app(build: Build, settings: Settings) -> FastAPI:
         docs_url=None,
         lifespan=watching,
         redoc_url=None,
-        root_path=settings.root_path,
         openapi_tags=[{"name": name} for name in ("Eligibility", "Canned queries", "SPARQL", "Server")],
     )
     app.state.services = Services.open(build, settings)
     problems.install(app)
     app.add_middleware(ShutdownAnswer)
     app.add_middleware(HeadAsGet)
+    if settings.root_path:
+        app.add_middleware(BelowPrefix, prefix=settings.root_path)
     for router in (eligibility.router, queries.router, health.router):
         app.include_router(router)
     app.router.routes.extend([*eligibility.routes, *sparql.routes, *terms.routes, *editor.routes, *front.routes])

@@ -35,7 +35,7 @@ FORMATS = {
     "n-triples": ResultFormat.N_TRIPLES.value,
     "rdf-xml": ResultFormat.RDF_XML.value,
 }
-_IRI = re.compile(r"[a-z][a-z0-9+.-]*:[^\s<>\"{}|^`\\\x00-\x20]{1,1000}", re.IGNORECASE)
+_IRI = re.compile(r"[a-z][a-z0-9+.-]*:(?:[^\s<>\"{}|^`\\\x00-\x20%]|%[0-9a-f]{2}){1,1000}", re.IGNORECASE)
 
 
 async def by_name(request: Request) -> Response:
@@ -52,7 +52,8 @@ async def by_iri(request: Request) -> Response:
     if not iri:
         raise InvalidParameter("iri", "the parameter is missing.", "Give the IRI of a term, as in /id?iri=…")
     address = address_of(iri, root_of(request), services.settings.iri_base)
-    if address.startswith(f"{root_of(request)}id/"):
+    is_plain = not {".", ".."} & set(iri.split("/"))  # browsers would take these out of an address
+    if is_plain and _is_iri(iri) and address.startswith(f"{root_of(request)}id/"):
         return RedirectResponse(address, status_code=HTTPStatus.SEE_OTHER)
     return await _answer(request, services, iri)
 

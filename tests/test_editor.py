@@ -77,8 +77,9 @@ def test_an_error_is_told_with_its_place_and_mend(browser: browsing.Browser, ser
     run(browser)
     told = browser.one(".tabPanel.active .problem").text
     assert "Invalid query" in told and "line 2" in told and "Mend" in told
-    assert "{" not in told, "no raw document"
-    browser.complaints()  # the browser itself notes the answer 400
+    assert "instance" not in told and "https://" not in told, "no raw document"
+    noted = browser.complaints()
+    assert len(noted) == 1 and "400" in noted[0], "the browser itself notes the answer, and nothing else"
 
 
 def test_a_term_is_completed_by_its_label_with_its_prefix(

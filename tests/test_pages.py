@@ -226,9 +226,10 @@ def test_an_iri_of_another_vocabulary_answers_too(client: TestClient) -> None:
 
 def test_links_hold_behind_a_proxy_that_keeps_its_prefix(opened: Build) -> None:
     settings = Settings(ontology=ROOT / "ontology", queries=ROOT / "queries", reload_seconds=0, root_path="/pain")
-    with TestClient(create_app(opened, settings), root_path="/pain") as client:
+    with TestClient(create_app(opened, settings)) as client:
         page = client.get("/pain/id/Therapy", headers=BROWSER)
-        assert page.status_code == 200
+        assert page.status_code == 200 and client.get("/pain/web/static/site.css").status_code == 200
+        assert client.get("/id/Therapy", headers=BROWSER).status_code == 200
         inner = {
             urljoin("http://testserver/pain/id/Therapy", link) for link in read(page.text).found if "://" not in link
         }
