@@ -40,7 +40,7 @@ def create_app(build: Build, settings: Settings) -> FastAPI:
     problems.install(app)
     app.add_middleware(ShutdownAnswer)
     app.add_middleware(HeadAsGet)
-    if settings.root_path:
+    if settings.root_path != "/":
         app.add_middleware(BelowPrefix, prefix=settings.root_path)
     for router in (eligibility.router, queries.router, health.router):
         app.include_router(router)

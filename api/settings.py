@@ -33,7 +33,7 @@ class Settings(BaseSettings):
     ontology: Path = Field(default_factory=lambda: default_folder("ontology"))
     queries: Path = Field(default_factory=lambda: default_folder("queries"))
     build: Path | None = None
-    root_path: str = Field(default="", pattern=r"^(/[\w.~/-]*[^/])?$")
+    root_path: str = Field(default="/", pattern=r"^/([\w.~/-]*[^/])?$")
     iri_base: str = Field(default=str(NXL), pattern=r"^https?://[^\s<>\"{}|^`\\]+[/#]$")
     max_body_bytes: int = Field(default=2**20, gt=0)
     reasoner_deadline_seconds: float = Field(default=120.0, gt=0)
