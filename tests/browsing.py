@@ -5,17 +5,18 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from selenium.webdriver import Chrome, ChromeOptions, ChromeService
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
 
+T = TypeVar("T")
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 WAIT_SECONDS = 15
 _OPTIONS = (
@@ -55,13 +56,17 @@ class Browser:
     def all(self, css: str) -> list[WebElement]:
         return list(self.driver.find_elements(By.CSS_SELECTOR, css))
 
-    def until(self, found: Any, what: str) -> Any:
+    def until(self, found: Callable[[], T | None], what: str) -> T:
         """What `found` gives as soon as it is something."""
-        return WebDriverWait(self.driver, WAIT_SECONDS, 0.05).until(lambda _: found(), f"never came: {what}")
+        wait = WebDriverWait(self.driver, WAIT_SECONDS, 0.05)
+        return wait.until(lambda _: found() or False, f"never came: {what}")
+
+    def _log(self, name: str) -> list[dict[str, Any]]:
+        return list(self.driver.get_log(name))  # type: ignore[no-untyped-call]
 
     def requests(self) -> list[str]:
         """The addresses asked for since the start, whoever asked."""
-        for entry in self.driver.get_log("performance"):
+        for entry in self._log("performance"):
             message = json.loads(entry["message"])["message"]
             if message["method"] == "Network.requestWillBeSent":
                 self.requested.append(message["params"]["request"]["url"])
@@ -69,7 +74,7 @@ class Browser:
 
     def complaints(self) -> list[str]:
         """What the console says since the last call: errors of scripts, failed requests, breaches of the policy."""
-        return [e["message"] for e in self.driver.get_log("browser") if e["level"] in ("SEVERE", "WARNING")]
+        return [e["message"] for e in self._log("browser") if e["level"] in ("SEVERE", "WARNING")]
 
 
 @contextmanager

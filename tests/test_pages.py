@@ -159,7 +159,9 @@ def test_a_reference_links_to_where_it_can_be_read(client: TestClient, opened: B
 def test_names_in_other_languages_are_shown_and_found(client: TestClient, opened: Build) -> None:
     graph = opened.knowledge.graph
     term, label = min(
-        (s, o) for s, o in graph.subject_objects(RDFS.label) if getattr(o, "language", None) == "fr" and len(o) > 12
+        (s, o)
+        for s, o in graph.subject_objects(RDFS.label)
+        if getattr(o, "language", None) == "fr" and len(str(o)) > 12
     )
     assert f'lang="fr">{label}' in client.get(f"/id/{local_name(str(term))}", headers=BROWSER).text.replace(
         "&#39;", "'"
