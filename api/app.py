@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from fastapi import FastAPI
 
-from api import docs, eligibility, health, openapi, problems, queries, search, sparql
+from api import docs, editor, eligibility, front, health, openapi, problems, queries, search, sparql, terms
 from api.canned import CannedQueries
 from api.cors import PublicPaths
 from api.examples import read_examples
 from api.head import HeadAsGet
+from api.prefix import BelowPrefix
 from api.reload import watching
 from api.services import Services
 from api.settings import Settings
@@ -41,10 +42,12 @@ def create_app(build: Build, settings: Settings) -> FastAPI:
     problems.install(app)
     app.add_middleware(ShutdownAnswer)
     app.add_middleware(HeadAsGet)
-    app.add_middleware(PublicPaths, paths=("/sparql", "/v1/queries", "/v1/search"))
+    app.add_middleware(PublicPaths, paths=("/sparql", "/v1/queries", "/v1/search", "/id"))
+    if settings.root_path != "/":
+        app.add_middleware(BelowPrefix, prefix=settings.root_path)
     for router in (eligibility.router, queries.router, search.router, health.router):
         app.include_router(router)
-    app.router.routes.extend([*eligibility.routes, *sparql.routes])
+    app.router.routes.extend([*eligibility.routes, *sparql.routes, *terms.routes, *editor.routes, *front.routes])
     docs.install(app)
     openapi.install(app, read_examples(settings.ontology))
     return app

@@ -7,7 +7,7 @@ from importlib import resources
 from fastapi import FastAPI
 from fastapi.openapi.docs import get_swagger_ui_html
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 _ASSETS = {
@@ -20,10 +20,9 @@ _PARAMETERS = {"validatorUrl": None, "tryItOutEnabled": True, "displayRequestDur
 
 
 def install(app: FastAPI) -> None:
-    """Serve /docs, its assets, and a redirect from / to it."""
+    """Serve /docs and its assets."""
     app.router.routes.extend(
         [
-            Route("/", lambda request: RedirectResponse("docs"), name="root"),
             Route("/docs", _page, name="docs"),
             *(_asset(name, media_type) for name, media_type in _ASSETS.items()),
         ]

@@ -8,6 +8,7 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 import kg
+from kg.namespaces import NXL
 
 
 def default_folder(name: str) -> Path:
@@ -22,7 +23,9 @@ class Settings(BaseSettings):
     `reload_seconds` is how often a newer build is looked for; 0 never looks. `query_seconds` counts from the arrival of a
     query and is exact: then its worker is killed. `query_client_seconds` is what one client may use of query time in a
     minute, `query_memory_bytes` what a query may take beside the store, `query_unsent_bytes` what results that clients
-    are slow to take may hold in all, `query_send_seconds` how long a client may take nothing of its result.
+    are slow to take may hold in all, `query_send_seconds` how long a client may take nothing of its result. `root_path` is the
+    prefix under which a proxy passes requests on without cutting it off. Terms whose IRI begins with `iri_base` have
+    their page at `/id/` and the rest of the IRI.
     """
 
     model_config = SettingsConfigDict(env_prefix="NEXTLINE_", extra="ignore")
@@ -32,6 +35,8 @@ class Settings(BaseSettings):
     ontology: Path = Field(default_factory=lambda: default_folder("ontology"))
     queries: Path = Field(default_factory=lambda: default_folder("queries"))
     build: Path | None = None
+    root_path: str = Field(default="/", pattern=r"^/([\w.~/-]*[^/])?$")
+    iri_base: str = Field(default=str(NXL), pattern=r"^https?://[^\s<>\"{}|^`\\]+[/#]$")
     max_body_bytes: int = Field(default=2**20, gt=0)
     reasoner_deadline_seconds: float = Field(default=120.0, gt=0)
     reasoner_workers: int = Field(default=2, gt=0)

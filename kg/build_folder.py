@@ -28,6 +28,7 @@ from kg.program import read_program
 from kg.reference import ReferenceEngine
 from kg.search import SearchIndex
 from kg.taxonomy import Taxonomy
+from kg.term_page import TermPages
 
 FORMAT = 6
 MANIFEST = "manifest.json"
@@ -72,6 +73,11 @@ class Build:
         """The authored modules with their classified hierarchy."""
         asserted = self._graph("asserted.nt")
         return Knowledge(asserted, classified(asserted, self._graph("inferred.nt")))
+
+    @cached_property
+    def term_pages(self) -> TermPages:
+        """What makes the pages of terms from this build."""
+        return TermPages(self.knowledge)
 
     @cached_property
     def answerer(self) -> Answerer:

@@ -25,6 +25,7 @@ HOMES = {
     "starlette": {"api"},
     "uvicorn": {"api"},
     "pydantic_settings": {"api/settings.py"},
+    "jinja2": {"api/page.py"},
 }
 FOUNDATIONS = {"kg/errors.py", "kg/namespaces.py", "kg/verdicts.py", "kg/facts.py"}
 
