@@ -31,12 +31,17 @@ exit codes:
   2  the command line is at fault
   3  the ontology or the build is at fault
   4  the reasoner did not finish in time
+  5  the external server cannot be reached, refuses, or holds another build
 
 Settings can also come from the environment, such as NEXTLINE_PORT or NEXTLINE_ONTOLOGY.
 """
 _EXAMPLES = {
     "serve": "nextline serve\nnextline serve --port 8080 --ontology my-ontology",
     "build": "nextline build\nnextline build --ontology my-ontology --build my-build",
+    "publish": "nextline publish --store http://localhost:7878/query --update http://localhost:7878/update\n"
+    "nextline publish --store http://localhost:3030/kg/sparql --update http://localhost:3030/kg/update \\\n"
+    "    --graph-store http://localhost:3030/kg/data\n"
+    "nextline publish --store http://localhost:7878/query --check",
     "closure": "nextline closure",
     "examples": "nextline examples",
     "evaluate": "nextline evaluate patient.json\ncat patient.json | nextline evaluate - --json --unreported absent\n"
@@ -81,12 +86,37 @@ def command_line(commands: Mapping[str, Command]) -> argparse.ArgumentParser:
             "--queries", type=Path, metavar="FOLDER", help="the folder of the queries (default: queries)"
         )
 
+    def add_store(added: argparse.ArgumentParser) -> None:
+        added.add_argument(
+            "--store",
+            metavar="URL",
+            help="the query endpoint of an external SPARQL server; log-in by NEXTLINE_STORE_USER and "
+            "NEXTLINE_STORE_PASSWORD, or NEXTLINE_STORE_TOKEN",
+        )
+
     serve_ = add("serve", "serve the API, building first if the build is missing or out of date")
     serve_.add_argument("--host", help="the address to serve on (default: 127.0.0.1)")
     serve_.add_argument("--port", type=int, help="the port to serve on (default: 8000; 0 takes a free one)")
     add_build(serve_)
+    add_store(serve_)
 
     add_build(add("build", "load, check and reason over the ontology, and write the graphs"))
+    publish = add("publish", "write the graphs of the build to an external SPARQL server, verify them, put them in force")
+    add_build(publish)
+    add_store(publish)
+    publish.add_argument(
+        "--update", dest="store_update", metavar="URL", help="where the server takes updates (default: as --store)"
+    )
+    publish.add_argument(
+        "--graph-store", metavar="URL", help="where it takes whole graphs (Graph Store Protocol); without it, by updates"
+    )
+    publish.add_argument(
+        "--in-place", action="store_true", help="with --graph-store: for a server that takes no updates; not atomic"
+    )
+    publish.add_argument(
+        "--batch", type=_count, default=2000, metavar="N", help="triples in one update (default: 2000)"
+    )
+    publish.add_argument("--check", action="store_true", help="change nothing; compare what the server holds")
     add("closure", "write the closure module of the ontology anew")
     add("examples", "write the example patients of the ontology anew")
 
@@ -139,7 +169,16 @@ def command_line(commands: Mapping[str, Command]) -> argparse.ArgumentParser:
     query.add_argument("--list", action="store_true", help="list the queries with their questions and parameters")
     query.add_argument("--format", choices=["table", "csv", "json"], default="table", help="how to print the result")
     add_build(query)
+    add_store(query)
     return parser
+
+
+def _count(text: str) -> int:
+    """A whole number from 1."""
+    number = int(text)
+    if number < 1:
+        raise ValueError(text)
+    return number
 
 
 def _add_request_options(evaluate: argparse.ArgumentParser) -> None:

@@ -19,6 +19,8 @@ from kg.errors import (
     NextlineError,
     QueryFailure,
     ReasonerTimeout,
+    StoreFailure,
+    StoreRefused,
     UnknownQuery,
 )
 
@@ -34,6 +36,8 @@ _STATUS: tuple[tuple[type[NextlineError], int], ...] = (
     (InvalidQuery, HTTPStatus.BAD_REQUEST),
     (QueryFailure, HTTPStatus.SERVICE_UNAVAILABLE),
     (ReasonerTimeout, HTTPStatus.SERVICE_UNAVAILABLE),
+    (StoreRefused, HTTPStatus.BAD_GATEWAY),
+    (StoreFailure, HTTPStatus.SERVICE_UNAVAILABLE),
 )
 
 

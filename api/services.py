@@ -9,9 +9,10 @@ from starlette.requests import Request
 
 from api.lanes import Lane
 from api.settings import Settings
+from api.stores import open_store
 from kg.answer import Answerer
 from kg.build_folder import Build
-from kg.store import KnowledgeStore, QueryLimits
+from kg.store import Queryable, QueryLimits
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,15 +21,18 @@ class Services:
 
     build: Build
     answerer: Answerer
-    store: KnowledgeStore
+    store: Queryable
     settings: Settings
     reasoner: Lane
     queries: Lane
 
     @classmethod
     def open(cls, build: Build, settings: Settings) -> Services:
-        """Load the graphs and the program of `build` into memory. Raises BuildNotFound if one cannot be read."""
-        store = KnowledgeStore.load(build.graph_files)
+        """Load the graphs and the program of `build` into memory; the graphs may be on an external server instead.
+
+        Raises BuildNotFound if one cannot be read, and the errors of `open_store`.
+        """
+        store = open_store(build, settings)
         return cls(
             build=build,
             answerer=_settled(build),
@@ -39,8 +43,8 @@ class Services:
         )
 
     def with_build(self, build: Build) -> Services:
-        """The same settings and lanes over another build, loaded here. Raises BuildNotFound."""
-        store = KnowledgeStore.load(build.graph_files)
+        """The same settings and lanes over another build, loaded here. Raises as `open` does."""
+        store = open_store(build, self.settings)
         return replace(self, build=build, answerer=_settled(build), store=store)
 
     @property

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 import kg
@@ -21,7 +22,8 @@ class Settings(BaseSettings):
 
     `reload_seconds` is how often a newer build is looked for; 0 never looks. `query_seconds` is soft: the client gets its
     answer in time, while a query that yields nothing may go on in its thread, and keep one of the `query_workers` busy,
-    until it ends.
+    until it ends. `store` is the query endpoint of an external server that answers in place of the embedded store;
+    `store_update` is where it takes updates (by default the same), `graph_store` where it takes whole graphs.
     """
 
     model_config = SettingsConfigDict(env_prefix="NEXTLINE_", extra="ignore")
@@ -40,6 +42,14 @@ class Settings(BaseSettings):
     query_waiting: int = Field(default=32, ge=0)
     reload_seconds: float = Field(default=2.0, ge=0)
     query_result_bytes: int = Field(default=64 * 2**20, gt=0)
+    store: str | None = None
+    store_update: str | None = None
+    graph_store: str | None = None
+    store_user: str = ""
+    store_password: SecretStr = SecretStr("")
+    store_token: SecretStr = SecretStr("")
+    store_auth: Literal["basic", "digest"] = "basic"
+    store_seconds: float = Field(default=120.0, gt=0)
 
     @property
     def build_folder(self) -> Path:

@@ -133,3 +133,27 @@ class QueryFailure(NextlineError):
     """A valid SPARQL query could not be evaluated within the limits of the endpoint."""
 
     slug = "query-failure"
+
+
+class StoreFailure(NextlineError):
+    """An external SPARQL server did not do what it was asked."""
+
+    slug = "store-failure"
+
+
+class StoreUnreachable(StoreFailure):
+    """The external server cannot be reached, or did not answer in time."""
+
+    slug = "store-unreachable"
+
+
+class StoreRefused(StoreFailure):
+    """The external server refuses a request, or answers with something else than SPARQL."""
+
+    slug = "store-refused"
+
+
+class StoreMismatch(StoreFailure):
+    """The external server does not hold the build that it should."""
+
+    slug = "store-mismatch"

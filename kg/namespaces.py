@@ -10,6 +10,7 @@ NXL = Namespace("https://w3id.org/nextline/")
 IAO_DEFINITION = URIRef("http://purl.obolibrary.org/obo/IAO_0000115")
 SH = Namespace("http://www.w3.org/ns/shacl#")
 GRAPH = Namespace("https://w3id.org/nextline/graph/")
+PUBLICATION = Namespace("https://w3id.org/nextline/publication#")
 
 
 def local_name(iri: str) -> str:

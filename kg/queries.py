@@ -15,7 +15,7 @@ from rdflib.term import Node
 
 from kg.errors import BrokenQuery, InvalidParameter, InvalidQuery, UnknownQuery
 from kg.namespaces import expand
-from kg.store import KnowledgeStore, QueryLimits, Result
+from kg.store import Queryable, QueryLimits, Result
 
 _NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 _LONGEST_NAME = 100
@@ -139,7 +139,7 @@ def bind(query: CannedQuery, values: Mapping[str, str]) -> dict[str, Node]:
 
 
 def run(
-    store: KnowledgeStore, query: CannedQuery, values: Mapping[str, str], limits: QueryLimits | None = None
+    store: Queryable, query: CannedQuery, values: Mapping[str, str], limits: QueryLimits | None = None
 ) -> Result:
     """Bind the parameters, check that the terms exist and are of their kind, and start the query.
 
@@ -170,7 +170,7 @@ def _read_text(path: Path) -> str:
         raise BrokenQuery(str(path), f"the file cannot be read ({error.strerror}).", "Remove or mend it.") from None
 
 
-def _check_term(store: KnowledgeStore, query: CannedQuery, parameter: Parameter, term: Node) -> None:
+def _check_term(store: Queryable, query: CannedQuery, parameter: Parameter, term: Node) -> None:
     if not store.query(_KNOWN_TERM, bindings={"term": term}).truth():
         raise InvalidParameter(
             parameter.name, f"the knowledge holds no term <{term}>.", f"Look it up by its label. {query.usage()}"

@@ -1,0 +1,80 @@
+"""Whether a graph that a server gave back is the one that it was given, whatever the order and the blank nodes."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from enum import Enum
+
+from kg.batches import blank_nodes
+from kg.store import canonical_quads
+
+_XSD = "http://www.w3.org/2001/XMLSchema#"
+_LITERAL = re.compile(r'("(?:[^"\\]|\\.)*")(?:@([A-Za-z0-9-]+)|\^\^<([^>]*)>)? \.$')
+_WHOLE = frozenset(
+    f"{_XSD}{name}" for name in ("integer", "int", "long", "short", "nonNegativeInteger", "positiveInteger", "decimal")
+)
+_SHOWN = 3
+
+
+class Sameness(Enum):
+    """How far two graphs are the same: to the letter, in the values of their literals, or not."""
+
+    EXACT = "exact"
+    VALUES = "values"
+    DIFFERENT = "different"
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What was found; `examples` are triples that one side has alone, as it writes them, a few at most."""
+
+    sameness: Sameness
+    examples: tuple[str, ...] = ()
+
+
+def digest(ntriples: bytes) -> str:
+    """SHA-256 over the canonical form (RDFC-1.0) of a graph: independent of order and of the names of blank nodes."""
+    return hashlib.sha256("".join(canonical_quads(ntriples)).encode("utf-8")).hexdigest()
+
+
+def compare(expected: bytes, found: bytes) -> Comparison:
+    """Compare two graphs in N-Triples. Raises SyntaxError for what is none."""
+    if digest(expected) == digest(found):
+        return Comparison(Sameness.EXACT)
+    ours, theirs = _ground(expected), _ground(found)
+    examples = (
+        *(f"missing: {line}" for line in sorted(ours - theirs)[:_SHOWN]),
+        *(f"unexpected: {line}" for line in sorted(theirs - ours)[:_SHOWN]),
+    )
+    same = digest(_normalised(expected)) == digest(_normalised(found))
+    return Comparison(Sameness.VALUES if same else Sameness.DIFFERENT, examples)
+
+
+def _ground(ntriples: bytes) -> set[str]:
+    """The triples without blank nodes, in canonical form."""
+    return {line.strip() for line in canonical_quads(ntriples) if not blank_nodes(line)}
+
+
+def _normalised(ntriples: bytes) -> bytes:
+    lines = (_LITERAL.sub(_one_spelling, line.strip()) for line in canonical_quads(ntriples))
+    return "\n".join(dict.fromkeys(lines)).encode("utf-8")
+
+
+def _one_spelling(match: re.Match[str]) -> str:
+    """A literal in one spelling of its value: numbers without needless zeros, language tags in small letters."""
+    quoted, language, datatype = match.groups()
+    value = quoted[1:-1]
+    if language:
+        return f"{quoted}@{language.lower()} ."
+    if datatype == f"{_XSD}boolean":
+        value = {"1": "true", "0": "false"}.get(value, value)
+    elif datatype in _WHOLE:
+        try:
+            number = Decimal(value)
+        except InvalidOperation:
+            return match[0]
+        value = format(number.normalize() if number else Decimal(0), "f")
+    return f'"{value}"^^<{datatype}> .' if datatype else f"{quoted} ."
