@@ -13,9 +13,8 @@ from kg.store import canonical_quads
 
 _XSD = "http://www.w3.org/2001/XMLSchema#"
 _LITERAL = re.compile(r'("(?:[^"\\]|\\.)*")(?:@([A-Za-z0-9-]+)|\^\^<([^>]*)>)? \.$')
-_WHOLE = frozenset(
-    f"{_XSD}{name}" for name in ("integer", "int", "long", "short", "nonNegativeInteger", "positiveInteger", "decimal")
-)
+_DERIVED = ("int", "long", "short", "byte", "nonNegativeInteger", "positiveInteger", "unsignedInt", "unsignedLong")
+_INTEGERS = frozenset(f"{_XSD}{name}" for name in ("integer", *_DERIVED))
 _SHOWN = 3
 
 
@@ -64,17 +63,21 @@ def _normalised(ntriples: bytes) -> bytes:
 
 
 def _one_spelling(match: re.Match[str]) -> str:
-    """A literal in one spelling of its value: numbers without needless zeros, language tags in small letters."""
+    """A literal in one spelling of its value.
+
+    Numbers without needless zeros, the types derived from xsd:integer as xsd:integer, language tags in small letters.
+    """
     quoted, language, datatype = match.groups()
     value = quoted[1:-1]
     if language:
         return f"{quoted}@{language.lower()} ."
     if datatype == f"{_XSD}boolean":
         value = {"1": "true", "0": "false"}.get(value, value)
-    elif datatype in _WHOLE:
+    elif datatype in _INTEGERS or datatype == f"{_XSD}decimal":
         try:
             number = Decimal(value)
         except InvalidOperation:
-            return match[0]
+            return str(match[0])
         value = format(number.normalize() if number else Decimal(0), "f")
+        datatype = datatype if datatype.endswith("#decimal") else f"{_XSD}integer"
     return f'"{value}"^^<{datatype}> .' if datatype else f"{quoted} ."
