@@ -101,14 +101,18 @@ def command_line(commands: Mapping[str, Command]) -> argparse.ArgumentParser:
     add_store(serve_)
 
     add_build(add("build", "load, check and reason over the ontology, and write the graphs"))
-    publish = add("publish", "write the graphs of the build to an external SPARQL server, verify them, put them in force")
+    publish = add(
+        "publish", "write the graphs of the build to an external SPARQL server, verify them, put them in force"
+    )
     add_build(publish)
     add_store(publish)
     publish.add_argument(
         "--update", dest="store_update", metavar="URL", help="where the server takes updates (default: as --store)"
     )
     publish.add_argument(
-        "--graph-store", metavar="URL", help="where it takes whole graphs (Graph Store Protocol); without it, by updates"
+        "--graph-store",
+        metavar="URL",
+        help="where it takes whole graphs (Graph Store Protocol); without it, by updates",
     )
     publish.add_argument(
         "--in-place", action="store_true", help="with --graph-store: for a server that takes no updates; not atomic"

@@ -106,9 +106,7 @@ def _publish(options: argparse.Namespace, settings: Settings) -> int:
     graph_store = graph_store_of(settings)
     if options.in_place and graph_store is None:
         return _fail("--in-place: there is no place for whole graphs. Give it with --graph-store.", USAGE)
-    publisher = Publisher(
-        client, _report, graph_store=graph_store, in_place=options.in_place, batch=options.batch
-    )
+    publisher = Publisher(client, _report, graph_store=graph_store, in_place=options.in_place, batch=options.batch)
     built = _current_build(settings)
     if options.check:
         publisher.check(built)

@@ -175,7 +175,9 @@ class _Walk:
             lost = query.scope - query.projected
             if query.fills and lost:
                 raise InvalidQuery(
-                    f"?{min(lost)}", "the sub-select that is all of the query leaves it out.", "Put it in braces of its own."
+                    f"?{min(lost)}",
+                    "the sub-select that is all of the query leaves it out.",
+                    "Put it in braces of its own.",
                 )
             query.scope &= query.projected
         if query.form == "CONSTRUCT" and not query.templated:

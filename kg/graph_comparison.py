@@ -34,32 +34,37 @@ class Comparison:
     examples: tuple[str, ...] = ()
 
 
-def digest(ntriples: bytes) -> str:
-    """SHA-256 over the canonical form (RDFC-1.0) of a graph: independent of order and of the names of blank nodes."""
-    return hashlib.sha256("".join(canonical_quads(ntriples)).encode("utf-8")).hexdigest()
+def compare(canonical: bytes, found: bytes) -> Comparison:
+    """Compare a graph in canonical N-Triples with another in any. Raises SyntaxError when that is none.
 
-
-def compare(expected: bytes, found: bytes) -> Comparison:
-    """Compare two graphs in N-Triples. Raises SyntaxError for what is none."""
-    if digest(expected) == digest(found):
+    What is compared is the SHA-256 of the canonical form (RDFC-1.0).
+    """
+    theirs = canonical_quads(found)
+    if _digest(canonical) == _digest("".join(theirs).encode("utf-8")):
         return Comparison(Sameness.EXACT)
-    ours, theirs = _ground(expected), _ground(found)
+    ours = canonical.decode("utf-8").splitlines(keepends=True)
+    missing, unexpected = _ground(ours) - _ground(theirs), _ground(theirs) - _ground(ours)
     examples = (
-        *(f"missing: {line}" for line in sorted(ours - theirs)[:_SHOWN]),
-        *(f"unexpected: {line}" for line in sorted(theirs - ours)[:_SHOWN]),
+        *(f"missing: {line}" for line in sorted(missing)[:_SHOWN]),
+        *(f"unexpected: {line}" for line in sorted(unexpected)[:_SHOWN]),
     )
-    same = digest(_normalised(expected)) == digest(_normalised(found))
+    same = _normalised(ours) == _normalised(theirs)
     return Comparison(Sameness.VALUES if same else Sameness.DIFFERENT, examples)
 
 
-def _ground(ntriples: bytes) -> set[str]:
-    """The triples without blank nodes, in canonical form."""
-    return {line.strip() for line in canonical_quads(ntriples) if not blank_nodes(line)}
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
-def _normalised(ntriples: bytes) -> bytes:
-    lines = (_LITERAL.sub(_one_spelling, line.strip()) for line in canonical_quads(ntriples))
-    return "\n".join(dict.fromkeys(lines)).encode("utf-8")
+def _ground(lines: list[str]) -> set[str]:
+    """The triples without blank nodes."""
+    return {line.strip() for line in lines if not blank_nodes(line)}
+
+
+def _normalised(lines: list[str]) -> str:
+    """The digest of the graph with each literal in one spelling."""
+    respelled = "\n".join(_LITERAL.sub(_one_spelling, line.strip()) for line in lines)
+    return _digest("".join(canonical_quads(respelled.encode("utf-8"))).encode("utf-8"))
 
 
 def _one_spelling(match: re.Match[str]) -> str:

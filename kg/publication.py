@@ -168,7 +168,9 @@ class Publisher:
             except StoreUnreachable as error:
                 if pause is None:
                     raise StoreUnreachable(
-                        error.place, f"{part.graph}, batch {number}: {error.problem}", f"{error.mend} Publishing goes on there."
+                        error.place,
+                        f"{part.graph}, batch {number}: {error.problem}",
+                        f"{error.mend} Publishing goes on there.",
                     ) from None
                 self._report(f"{part.graph}, batch {number}: {error.problem} Trying again.")
                 time.sleep(pause)
@@ -239,7 +241,9 @@ class Publisher:
         try:
             found = compare(part.path.read_bytes(), received.body)
         except SyntaxError as error:
-            raise StoreRefused(graph, f"the server writes what is no N-Triples ({error}).", "See its version.") from None
+            raise StoreRefused(
+                graph, f"the server writes what is no N-Triples ({error}).", "See its version."
+            ) from None
         if found.sameness is Sameness.VALUES:
             self._respelled.append(part.graph)
         return found

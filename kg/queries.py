@@ -138,9 +138,7 @@ def bind(query: CannedQuery, values: Mapping[str, str]) -> dict[str, Node]:
     return bindings
 
 
-def run(
-    store: Queryable, query: CannedQuery, values: Mapping[str, str], limits: QueryLimits | None = None
-) -> Result:
+def run(store: Queryable, query: CannedQuery, values: Mapping[str, str], limits: QueryLimits | None = None) -> Result:
     """Bind the parameters, check that the terms exist and are of their kind, and start the query.
 
     Raises InvalidParameter as `bind` does, and for a term that the knowledge does not hold; BrokenQuery when the text

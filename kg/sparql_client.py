@@ -221,7 +221,9 @@ def raise_for_status(place: str, code: int, body: bytes, location: str, writes: 
         )
     if code == 403:
         raise StoreRefused(
-            place, f"the server forbids this{told}.", "Give the user the right to it, or another user by the environment."
+            place,
+            f"the server forbids this{told}.",
+            "Give the user the right to it, or another user by the environment.",
         )
     if code in (404, 405, 410, 501):
         what = "updates" if writes else "queries"
