@@ -106,21 +106,7 @@ def command_line(commands: Mapping[str, Command]) -> argparse.ArgumentParser:
     )
     add_build(publish)
     add_store(publish)
-    publish.add_argument(
-        "--update", dest="store_update", metavar="URL", help="where the server takes updates (default: as --store)"
-    )
-    publish.add_argument(
-        "--graph-store",
-        metavar="URL",
-        help="where it takes whole graphs (Graph Store Protocol); without it, by updates",
-    )
-    publish.add_argument(
-        "--in-place", action="store_true", help="with --graph-store: for a server that takes no updates; not atomic"
-    )
-    publish.add_argument(
-        "--batch", type=_count, default=2000, metavar="N", help="triples in one update (default: 2000)"
-    )
-    publish.add_argument("--check", action="store_true", help="change nothing; compare what the server holds")
+    _add_publish_options(publish)
     add("closure", "write the closure module of the ontology anew")
     add("examples", "write the example patients of the ontology anew")
 
@@ -141,16 +127,7 @@ def command_line(commands: Mapping[str, Command]) -> argparse.ArgumentParser:
     add_build(evaluate_)
 
     verify_ = add("verify", "let HermiT derive answers anew, and compare them with those of the program")
-    verify_.add_argument(
-        "patient", nargs="?", metavar="PATIENT.json", help="the request to verify; without it, invented patients"
-    )
-    verify_.add_argument(
-        "--patients", type=int, default=10, metavar="N", help="how many invented patients to compare (default: 10)"
-    )
-    verify_.add_argument("--seed", type=int, default=1, metavar="S", help="which patients to invent (default: 1)")
-    verify_.add_argument(
-        "--options", type=int, metavar="K", help="compare only the K options that are most open (default: all)"
-    )
+    _add_verify_options(verify_)
     add_build(verify_)
 
     what_if_ = add("what-if", "say what changes to a record would make of its options, and why")
@@ -168,10 +145,7 @@ def command_line(commands: Mapping[str, Command]) -> argparse.ArgumentParser:
     add_build(bench_)
 
     query = add("query", "run a canned query")
-    query.add_argument("name", nargs="?", metavar="NAME", help="the name of the query")
-    query.add_argument("parameters", nargs="*", metavar="param=value", help="the parameters of the query")
-    query.add_argument("--list", action="store_true", help="list the queries with their questions and parameters")
-    query.add_argument("--format", choices=["table", "csv", "json"], default="table", help="how to print the result")
+    _add_query_options(query)
     add_build(query)
     add_store(query)
     return parser
@@ -183,6 +157,44 @@ def _count(text: str) -> int:
     if number < 1:
         raise ValueError(text)
     return number
+
+
+def _add_publish_options(publish: argparse.ArgumentParser) -> None:
+    publish.add_argument(
+        "--update", dest="store_update", metavar="URL", help="where the server takes updates (default: as --store)"
+    )
+    publish.add_argument(
+        "--graph-store",
+        metavar="URL",
+        help="where it takes whole graphs (Graph Store Protocol); without it, by updates",
+    )
+    publish.add_argument(
+        "--in-place", action="store_true", help="with --graph-store: for a server that takes no updates; not atomic"
+    )
+    publish.add_argument(
+        "--batch", type=_count, default=2000, metavar="N", help="triples in one update (default: 2000)"
+    )
+    publish.add_argument("--check", action="store_true", help="change nothing; compare what the server holds")
+
+
+def _add_verify_options(verify: argparse.ArgumentParser) -> None:
+    verify.add_argument(
+        "patient", nargs="?", metavar="PATIENT.json", help="the request to verify; without it, invented patients"
+    )
+    verify.add_argument(
+        "--patients", type=int, default=10, metavar="N", help="how many invented patients to compare (default: 10)"
+    )
+    verify.add_argument("--seed", type=int, default=1, metavar="S", help="which patients to invent (default: 1)")
+    verify.add_argument(
+        "--options", type=int, metavar="K", help="compare only the K options that are most open (default: all)"
+    )
+
+
+def _add_query_options(query: argparse.ArgumentParser) -> None:
+    query.add_argument("name", nargs="?", metavar="NAME", help="the name of the query")
+    query.add_argument("parameters", nargs="*", metavar="param=value", help="the parameters of the query")
+    query.add_argument("--list", action="store_true", help="list the queries with their questions and parameters")
+    query.add_argument("--format", choices=["table", "csv", "json"], default="table", help="how to print the result")
 
 
 def _add_request_options(evaluate: argparse.ArgumentParser) -> None:

@@ -157,9 +157,10 @@ class Publisher:
 
     def _insert(self, part: Part, number: int, batch: list[str]) -> None:
         """Write a batch and the record of it. After a failure the record tells whether it was written."""
+        # Not INSERT DATA, in which Virtuoso takes no blank nodes. Without a condition there is one solution: it is the same.
         update = (
-            f"INSERT DATA {{ GRAPH <{part.staging}> {{\n" + "\n".join(batch) + "\n} "
-            f'GRAPH <{RECORD}> {{ <{part.staging}> <{PUBLICATION.batch}> "{self._mark(number)}" }} }}'
+            f"INSERT {{ GRAPH <{part.staging}> {{\n" + "\n".join(batch) + "\n} "
+            f'GRAPH <{RECORD}> {{ <{part.staging}> <{PUBLICATION.batch}> "{self._mark(number)}" }} }} WHERE {{}}'
         )
         for pause in (*_PAUSES, None):
             try:

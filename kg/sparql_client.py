@@ -139,7 +139,7 @@ class SparqlClient:
     def _send(self, wrapper: _Wrapper, seconds: float, result_bytes: int | None, deadline: float | None) -> Received:
         is_update = wrapper.isSparqlUpdateRequest()
         place = self.access.update_url if is_update else self.access.query_url
-        wrapper.timeout = seconds
+        wrapper.allowed = seconds
         try:
             response = wrapper.query().response
             return Received(_media_type(response), _read(response, place, result_bytes, deadline))
@@ -161,16 +161,17 @@ class SparqlClient:
         return QueryFailure(place, problem, "Make the query more selective, or try again later.")
 
 
-class _Wrapper(SPARQLWrapper):  # type: ignore[misc]
+class _Wrapper(SPARQLWrapper):
     """SPARQLWrapper with an opener of its own.
 
     Its own way changes the opener of the whole process for digest log-in, and follows redirects with the password.
     """
 
     opener: urllib.request.OpenerDirector
+    allowed: float  # seconds; its own setting takes whole ones
 
     def _query(self) -> tuple[Any, str]:
-        return self.opener.open(self._createRequest(), timeout=self.timeout), self.returnFormat
+        return self.opener.open(self._createRequest(), timeout=self.allowed), self.returnFormat
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):

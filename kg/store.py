@@ -229,7 +229,7 @@ def received_result(body: bytes, format_: ResultFormat, limits: QueryLimits) -> 
         else:
             triples = ox.Store()
             triples.load(body, format=_GRAPH_FORMATS[format_])
-            answer = triples.query("CONSTRUCT WHERE { ?s ?p ?o }")  # type: ignore[assignment]
+            answer = triples.query("CONSTRUCT WHERE { ?s ?p ?o }")
     return Result(answer, limits.result_bytes, deadline)
 
 

