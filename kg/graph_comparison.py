@@ -42,14 +42,15 @@ def compare(canonical: bytes, found: bytes) -> Comparison:
     theirs = canonical_quads(found)
     if _digest(canonical) == _digest("".join(theirs).encode("utf-8")):
         return Comparison(Sameness.EXACT)
-    ours = canonical.decode("utf-8").splitlines(keepends=True)
+    ours, theirs = (_respelled(lines) for lines in (canonical.decode("utf-8").splitlines(), theirs))
+    if _digest("".join(ours).encode("utf-8")) == _digest("".join(theirs).encode("utf-8")):
+        return Comparison(Sameness.VALUES)
     missing, unexpected = _ground(ours) - _ground(theirs), _ground(theirs) - _ground(ours)
     examples = (
         *(f"missing: {line}" for line in sorted(missing)[:_SHOWN]),
         *(f"unexpected: {line}" for line in sorted(unexpected)[:_SHOWN]),
     )
-    same = _normalised(ours) == _normalised(theirs)
-    return Comparison(Sameness.VALUES if same else Sameness.DIFFERENT, examples)
+    return Comparison(Sameness.DIFFERENT, examples)
 
 
 def _digest(data: bytes) -> str:
@@ -61,10 +62,10 @@ def _ground(lines: list[str]) -> set[str]:
     return {line.strip() for line in lines if not blank_nodes(line)}
 
 
-def _normalised(lines: list[str]) -> str:
-    """The digest of the graph with each literal in one spelling."""
+def _respelled(lines: list[str]) -> list[str]:
+    """The canonical form of the graph with each literal in one spelling."""
     respelled = "\n".join(_LITERAL.sub(_one_spelling, line.strip()) for line in lines)
-    return _digest("".join(canonical_quads(respelled.encode("utf-8"))).encode("utf-8"))
+    return canonical_quads(respelled.encode("utf-8"))
 
 
 def _one_spelling(match: re.Match[str]) -> str:

@@ -128,6 +128,7 @@ class SparqlClient:
         wrapper.queryType = kind  # which of the two protocols: not to be guessed from words in the text
         wrapper.setMethod(POST)
         wrapper.setRequestMethod(URLENCODED)
+        wrapper.setOnlyConneg(True)  # the format by Accept alone, and not by parameters of its own invention
         if access.token:
             wrapper.addCustomHttpHeader("Authorization", f"Bearer {access.token}")
         elif access.user and not access.digest:
