@@ -31,12 +31,17 @@ exit codes:
   2  the command line is at fault
   3  the ontology or the build is at fault
   4  the reasoner did not finish in time
+  5  the external server cannot be reached, refuses, or holds another build
 
 Settings can also come from the environment, such as NEXTLINE_PORT or NEXTLINE_ONTOLOGY.
 """
 _EXAMPLES = {
     "serve": "nextline serve\nnextline serve --port 8080 --ontology my-ontology",
     "build": "nextline build\nnextline build --ontology my-ontology --build my-build",
+    "publish": "nextline publish --store http://localhost:7878/query --update http://localhost:7878/update\n"
+    "nextline publish --store http://localhost:3030/kg/sparql --update http://localhost:3030/kg/update \\\n"
+    "    --graph-store http://localhost:3030/kg/data\n"
+    "nextline publish --store http://localhost:7878/query --check",
     "closure": "nextline closure",
     "examples": "nextline examples",
     "evaluate": "nextline evaluate patient.json\ncat patient.json | nextline evaluate - --json --unreported absent\n"
@@ -83,12 +88,27 @@ def command_line(commands: Mapping[str, Command]) -> argparse.ArgumentParser:
             "--queries", type=Path, metavar="FOLDER", help="the folder of the queries (default: queries)"
         )
 
+    def add_store(added: argparse.ArgumentParser) -> None:
+        added.add_argument(
+            "--store",
+            metavar="URL",
+            help="the query endpoint of an external SPARQL server; log-in by NEXTLINE_STORE_USER and "
+            "NEXTLINE_STORE_PASSWORD, or NEXTLINE_STORE_TOKEN",
+        )
+
     serve_ = add("serve", "serve the API, building first if the build is missing or out of date")
     serve_.add_argument("--host", help="the address to serve on (default: 127.0.0.1)")
     serve_.add_argument("--port", type=int, help="the port to serve on (default: 8000; 0 takes a free one)")
     add_build(serve_)
+    add_store(serve_)
 
     add_build(add("build", "load, check and reason over the ontology, and write the graphs"))
+    publish = add(
+        "publish", "write the graphs of the build to an external SPARQL server, verify them, put them in force"
+    )
+    add_build(publish)
+    add_store(publish)
+    _add_publish_options(publish)
     add("closure", "write the closure module of the ontology anew")
     add("examples", "write the example patients of the ontology anew")
 
@@ -109,16 +129,7 @@ def command_line(commands: Mapping[str, Command]) -> argparse.ArgumentParser:
     add_build(evaluate_)
 
     verify_ = add("verify", "let HermiT derive answers anew, and compare them with those of the program")
-    verify_.add_argument(
-        "patient", nargs="?", metavar="PATIENT.json", help="the request to verify; without it, invented patients"
-    )
-    verify_.add_argument(
-        "--patients", type=int, default=10, metavar="N", help="how many invented patients to compare (default: 10)"
-    )
-    verify_.add_argument("--seed", type=int, default=1, metavar="S", help="which patients to invent (default: 1)")
-    verify_.add_argument(
-        "--options", type=int, metavar="K", help="compare only the K options that are most open (default: all)"
-    )
+    _add_verify_options(verify_)
     add_build(verify_)
 
     what_if_ = add("what-if", "say what changes to a record would make of its options, and why")
@@ -136,16 +147,58 @@ def command_line(commands: Mapping[str, Command]) -> argparse.ArgumentParser:
     add_build(bench_)
 
     query = add("query", "run a canned query")
+    _add_query_options(query)
+    for addition in (add_build, add_store):
+        addition(query)
+
+    _add_sparql_options(add("sparql", "serve any RDF files at an endpoint, as /sparql of the API serves the build"))
+    return parser
+
+
+def _count(text: str) -> int:
+    """A whole number from 1."""
+    number = int(text)
+    if number < 1:
+        raise ValueError(text)
+    return number
+
+
+def _add_publish_options(publish: argparse.ArgumentParser) -> None:
+    publish.add_argument(
+        "--update", dest="store_update", metavar="URL", help="where the server takes updates (default: as --store)"
+    )
+    publish.add_argument(
+        "--graph-store",
+        metavar="URL",
+        help="where it takes whole graphs (Graph Store Protocol); without it, by updates",
+    )
+    publish.add_argument(
+        "--in-place", action="store_true", help="with --graph-store: for a server that takes no updates; not atomic"
+    )
+    publish.add_argument(
+        "--batch", type=_count, default=2000, metavar="N", help="triples in one update (default: 2000)"
+    )
+    publish.add_argument("--check", action="store_true", help="change nothing; compare what the server holds")
+
+
+def _add_verify_options(verify: argparse.ArgumentParser) -> None:
+    verify.add_argument(
+        "patient", nargs="?", metavar="PATIENT.json", help="the request to verify; without it, invented patients"
+    )
+    verify.add_argument(
+        "--patients", type=int, default=10, metavar="N", help="how many invented patients to compare (default: 10)"
+    )
+    verify.add_argument("--seed", type=int, default=1, metavar="S", help="which patients to invent (default: 1)")
+    verify.add_argument(
+        "--options", type=int, metavar="K", help="compare only the K options that are most open (default: all)"
+    )
+
+
+def _add_query_options(query: argparse.ArgumentParser) -> None:
     query.add_argument("name", nargs="?", metavar="NAME", help="the name of the query")
     query.add_argument("parameters", nargs="*", metavar="param=value", help="the parameters of the query")
     query.add_argument("--list", action="store_true", help="list the queries with their questions and parameters")
     query.add_argument("--format", choices=["table", "csv", "json"], default="table", help="how to print the result")
-    add_build(query)
-
-    _add_sparql_options(
-        add("sparql", "serve any RDF files at a SPARQL endpoint, as /sparql of the API serves the build")
-    )
-    return parser
 
 
 def _add_sparql_options(sparql: argparse.ArgumentParser) -> None:

@@ -24,6 +24,7 @@ from api.arguments import GRAPH_FORMATS, REQUEST_OPTIONS, Command, command_line
 from api.files_app import create_files_app
 from api.server import PortUnavailable, address_of, reserve, serve
 from api.settings import Settings
+from api.stores import access_of, graph_store_of, open_store
 from api.tables import answer_text, readable, table, what_if_text
 from kg import benchmark
 from kg.answer_rdf import serialise_answer
@@ -39,17 +40,20 @@ from kg.errors import (
     QueryFailure,
     QueryTooLarge,
     ReasonerTimeout,
+    StoreFailure,
     UnknownQuery,
 )
 from kg.patients import Patients
+from kg.publication import Publisher
 from kg.queries import list_queries, load_query, run
 from kg.request import EligibilityRequest, parse_request, validated
 from kg.sources import load_sources
-from kg.store import Form, KnowledgeStore, ResultFormat
+from kg.sparql_client import SparqlClient
+from kg.store import Form, ResultFormat
 from kg.verification import Comparison
 from kg.what_if import parse_changes, what_if
 
-OK, INPUT, USAGE, KNOWLEDGE, TIMEOUT = 0, 1, 2, 3, 4
+OK, INPUT, USAGE, KNOWLEDGE, TIMEOUT, STORE = 0, 1, 2, 3, 4, 5
 
 _INPUT_ERRORS = (
     InvalidFile,
@@ -119,6 +123,24 @@ def _sparql(options: argparse.Namespace, settings: Settings) -> int:
 def _build(options: argparse.Namespace, settings: Settings) -> int:
     manifest = _make_build(settings)
     _print(f"{manifest.version_iri} {manifest.content_hash}")
+    return OK
+
+
+def _publish(options: argparse.Namespace, settings: Settings) -> int:
+    client = SparqlClient(access_of(settings))
+    graph_store = graph_store_of(settings)
+    if options.in_place and graph_store is None:
+        return _fail("--in-place: there is no place for whole graphs. Give it with --graph-store.", USAGE)
+    publisher = Publisher(client, _report, graph_store=graph_store, in_place=options.in_place, batch=options.batch)
+    built = _current_build(settings)
+    if options.check:
+        publisher.check(built)
+        _print(f"{client.access.query_url} holds build {built.manifest.folder}, as it was written.")
+        return OK
+    done = publisher.publish(built)
+    for graph in done.respelled:
+        _report(f"{graph}: the server writes some literals in another way; their values are the same.")
+    _print(f"{built.manifest.folder}: {len(done.replaced)} graphs replaced, {len(done.unchanged)} in force already")
     return OK
 
 
@@ -239,7 +261,7 @@ def _query(options: argparse.Namespace, settings: Settings) -> int:
         if name in values:
             raise InvalidParameter(name, "the parameter stands more than once.", query.usage())
         values[name] = value
-    result = run(KnowledgeStore.load(_current_build(settings, queries=True).graph_files), query, values)
+    result = run(open_store(_current_build(settings, queries=True), settings), query, values)
     if options.format == "table" and result.form is Form.ROWS:
         columns = result.variables
         _print(table(columns, [[readable(row.get(c)) for c in columns] for row in result.rows()], _width()))
@@ -284,7 +306,7 @@ def _read(name: str) -> bytes:
 
 
 def _settings(options: argparse.Namespace) -> Settings:
-    names = ("host", "port", "ontology", "queries", "build")
+    names = ("host", "port", "ontology", "queries", "build", "store", "store_update", "graph_store")
     given = {name: getattr(options, name, None) for name in names}
     return Settings(**{name: value for name, value in given.items() if value is not None})
 
@@ -292,6 +314,8 @@ def _settings(options: argparse.Namespace) -> Settings:
 def _exit_code(error: NextlineError) -> int:
     if isinstance(error, ReasonerTimeout):
         return TIMEOUT
+    if isinstance(error, StoreFailure):
+        return STORE
     return INPUT if isinstance(error, (*_INPUT_ERRORS, InputError, OutputError, PortUnavailable)) else KNOWLEDGE
 
 
@@ -337,6 +361,7 @@ def _width() -> int:
 COMMANDS: Mapping[str, Command] = {
     "serve": _serve,
     "build": _build,
+    "publish": _publish,
     "closure": _closure,
     "examples": _write_examples,
     "evaluate": _evaluate,

@@ -11,8 +11,10 @@ from starlette.requests import Request
 from api.budget import Budget
 from api.keeper import Source
 from api.pool import PoolLimits, QueryPool
+from api.remote_pool import RemotePool
 from api.settings import Settings
 from kg.query_text import CheckedText, TextLimits, check
+from kg.store import Queryable
 
 _LONG_TEXT = 4000  # characters: checking that many takes a millisecond or two
 _cached_check = lru_cache(maxsize=1000)(check)
@@ -32,7 +34,7 @@ class Endpoint:
     `sizes` has the triples of the named graphs, where they are known.
     """
 
-    pool: QueryPool
+    pool: QueryPool | RemotePool
     settings: Settings
     version: str
     sizes: dict[str, int]
@@ -41,14 +43,15 @@ class Endpoint:
     unsent: Unsent = field(default_factory=Unsent)
 
     @classmethod
-    def open(cls, source: Source, settings: Settings, version: str, sizes: dict[str, int]) -> Endpoint:
-        """Load the store. Raises BuildNotFound or InvalidFile."""
+    def open(cls, source: Source | Queryable, settings: Settings, version: str, sizes: dict[str, int]) -> Endpoint:
+        """Load the store, or take an external server in its place. Raises BuildNotFound or InvalidFile."""
         budget = Budget(settings.query_client_seconds)
-        return cls(_pool(source, settings), settings, version, sizes, budget, source.union)
+        is_union = source.union if isinstance(source, Source) else True
+        return cls(_pool(source, settings, sizes), settings, version, sizes, budget, is_union)
 
-    def over(self, source: Source, version: str, sizes: dict[str, int]) -> Endpoint:
+    def over(self, source: Source | Queryable, version: str, sizes: dict[str, int]) -> Endpoint:
         """The same endpoint over another store, loaded here. Raises BuildNotFound."""
-        return replace(self, pool=_pool(source, self.settings), version=version, sizes=sizes)
+        return replace(self, pool=_pool(source, self.settings, sizes), version=version, sizes=sizes)
 
     @property
     def text_limits(self) -> TextLimits:
@@ -63,11 +66,13 @@ class Endpoint:
         return await asyncio.to_thread(check, text, self.text_limits)
 
 
-def _pool(source: Source, settings: Settings) -> QueryPool:
+def _pool(source: Source | Queryable, settings: Settings, sizes: dict[str, int]) -> QueryPool | RemotePool:
     limits = PoolLimits(
         settings.query_workers, settings.query_waiting, settings.query_seconds, settings.query_memory_bytes
     )
-    return QueryPool(source, limits)
+    if isinstance(source, Source):
+        return QueryPool(source, limits)
+    return RemotePool.over(source, limits, sum(sizes.values()))
 
 
 def endpoint_of(request: Request) -> Endpoint:

@@ -21,6 +21,8 @@ from kg.errors import (
     QueryFailure,
     QueryTooLarge,
     ReasonerTimeout,
+    StoreFailure,
+    StoreRefused,
     UnknownQuery,
 )
 
@@ -37,6 +39,8 @@ _STATUS: tuple[tuple[type[NextlineError], int], ...] = (
     (QueryTooLarge, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
     (QueryFailure, HTTPStatus.SERVICE_UNAVAILABLE),
     (ReasonerTimeout, HTTPStatus.SERVICE_UNAVAILABLE),
+    (StoreRefused, HTTPStatus.BAD_GATEWAY),
+    (StoreFailure, HTTPStatus.SERVICE_UNAVAILABLE),
 )
 
 

@@ -12,7 +12,7 @@ from fastapi import FastAPI
 
 from api.services import Services
 from kg.build_folder import MANIFEST, open_build
-from kg.errors import NextlineError
+from kg.errors import NextlineError, StoreFailure
 
 _LOG = logging.getLogger("nextline.api")
 
@@ -51,8 +51,11 @@ class Reloader:
         try:
             renewed = await asyncio.to_thread(self._opened, current)
         except NextlineError as error:
+            if isinstance(error, StoreFailure):
+                self._seen = None  # the build is there, and the external server may hold it any moment
+            if self.problem != str(error):
+                _LOG.error("the newer build is not served: %s", error)
             self.problem = str(error)
-            _LOG.error("the newer build is not served: %s", error)
             return
         self._app.state.services = renewed
         current.endpoint.pool.retire()

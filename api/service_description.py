@@ -17,7 +17,7 @@ from kg.store import Form, ResultFormat, formats_of, write_graph
 SD = Namespace("http://www.w3.org/ns/sparql-service-description#")
 FORMATS = Namespace("http://www.w3.org/ns/formats/")
 LIMITS = Namespace("https://w3id.org/nextline/service#")
-EDITOR = "editor"
+EDITOR = "sparql/editor"  # relative, so that it also leads there behind a proxy
 _HTML = "text/html"
 _FORMAT_NAMES = {
     ResultFormat.JSON: "SPARQL_Results_JSON",
@@ -40,7 +40,8 @@ def describe(request: Request, endpoint: Endpoint) -> Response:
     Raises RequestProblem (406).
     """
     types = {format_.value: format_ for format_ in formats_of(Form.GRAPH)}
-    media_type = choose(request.headers.get("accept"), [*types, _HTML])
+    with_editor = [_HTML] if hasattr(request.app.state, "services") else []
+    media_type = choose(request.headers.get("accept"), [*types, *with_editor])
     if media_type is None:
         raise RequestProblem(
             HTTPStatus.NOT_ACCEPTABLE,
@@ -51,7 +52,7 @@ def describe(request: Request, endpoint: Endpoint) -> Response:
         )
     headers = {"Vary": "Accept"}
     if media_type == _HTML:
-        return RedirectResponse(f"{request.url.path}/{EDITOR}", HTTPStatus.SEE_OTHER, headers)
+        return RedirectResponse(EDITOR, HTTPStatus.SEE_OTHER, headers)
     graph = _description(URIRef(str(request.url.replace(query=""))), endpoint)
     body = write_graph(graph.serialize(format="nt", encoding="utf-8"), types[media_type], _PREFIXES)
     return Response(body, media_type=media_type, headers=headers)

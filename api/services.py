@@ -12,8 +12,10 @@ from api.endpoint import Endpoint
 from api.keeper import Source
 from api.lanes import Lane
 from api.settings import Settings
+from api.stores import open_store
 from kg.answer import Answerer
 from kg.build_folder import Build
+from kg.store import Queryable
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +30,11 @@ class Services:
 
     @classmethod
     def open(cls, build: Build, settings: Settings) -> Services:
-        """Load the graphs and the program of `build` into memory. Raises BuildNotFound if one cannot be read."""
-        source, version, sizes = _of(build)
+        """Load the graphs and the program of `build`; the graphs may be on an external server instead.
+
+        Raises BuildNotFound if one cannot be read, and the errors of `open_store`.
+        """
+        source, version, sizes = _of(build, settings)
         return cls(
             build=build,
             answerer=_settled(build),
@@ -39,15 +44,17 @@ class Services:
         )
 
     def with_build(self, build: Build) -> Services:
-        """The same settings and lane over another build, loaded here. Raises BuildNotFound."""
-        return replace(self, build=build, answerer=_settled(build), endpoint=self.endpoint.over(*_of(build)))
+        """The same settings and lane over another build, loaded here. Raises as `open` does."""
+        endpoint = self.endpoint.over(*_of(build, self.settings))
+        return replace(self, build=build, answerer=_settled(build), endpoint=endpoint)
 
 
-def _of(build: Build) -> tuple[Source, str, dict[str, int]]:
-    """What an endpoint over a build loads, a name for its content, and the sizes of its graphs."""
+def _of(build: Build, settings: Settings) -> tuple[Source | Queryable, str, dict[str, int]]:
+    """What an endpoint over a build loads or asks, a name for its content, and the sizes of its graphs."""
     manifest = build.manifest
     files = "".join(manifest.files[path.name] for path in build.graph_files.values())
-    return Source(graphs=build.graph_files), hashlib.sha256(files.encode("ascii")).hexdigest(), manifest.graphs
+    source = Source(graphs=build.graph_files) if settings.store is None else open_store(build, settings)
+    return source, hashlib.sha256(files.encode("ascii")).hexdigest(), manifest.graphs
 
 
 def _settled(build: Build) -> Answerer:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 import kg
@@ -25,7 +26,9 @@ class Settings(BaseSettings):
     minute, `query_memory_bytes` what a query may take beside the store, `query_unsent_bytes` what results that clients
     are slow to take may hold in all, `query_send_seconds` how long a client may take nothing of its result. `root_path` is the
     prefix under which a proxy passes requests on without cutting it off. Terms whose IRI begins with `iri_base` have
-    their page at `/id/` and the rest of the IRI.
+    their page at `/id/` and the rest of the IRI. `store` is the query
+    endpoint of an external server that answers in place of the embedded store; `store_update` is where it takes updates
+    (by default the same), `graph_store` where it takes whole graphs.
     """
 
     model_config = SettingsConfigDict(env_prefix="NEXTLINE_", extra="ignore")
@@ -56,6 +59,14 @@ class Settings(BaseSettings):
     reload_seconds: float = Field(default=2.0, ge=0)
     query_result_bytes: int = Field(default=64 * 2**20, gt=0)
     query_result_rows: int = Field(default=1_000_000, gt=0)
+    store: str | None = None
+    store_update: str | None = None
+    graph_store: str | None = None
+    store_user: str = ""
+    store_password: SecretStr = SecretStr("")
+    store_token: SecretStr = SecretStr("")
+    store_auth: Literal["basic", "digest"] = "basic"
+    store_seconds: float = Field(default=120.0, gt=0)
 
     @property
     def build_folder(self) -> Path:

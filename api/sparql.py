@@ -7,12 +7,11 @@ from http import HTTPStatus
 from urllib.parse import parse_qsl
 
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from api.bodies import media_type, read_body
 from api.endpoint import endpoint_of
-from api.page import wants_page
 from api.problems import RequestProblem
 from api.results import query_response
 from api.service_description import describe
@@ -34,8 +33,6 @@ async def sparql(request: Request) -> Response:
 
     A GET that asks nothing gets the service description, a browser the page to write queries in.
     """
-    if request.method == "GET" and not request.url.query and wants_page(request):
-        return RedirectResponse("sparql/editor", status_code=HTTPStatus.SEE_OTHER)
     fields = _fields(request.url.query)
     if request.method == "POST":
         kind = media_type(request)

@@ -57,7 +57,7 @@ def bound(text: str, bindings: Mapping[str, Node]) -> str:
     walk = _Walk(text, frozenset(bindings))
     pieces, done = [], 0
     for group in sorted(walk.groups, key=lambda group: group.after):
-        pieces += [text[done : group.after], *(values[name] for name in sorted(group.bound))]
+        pieces += [text[done : group.after], "\n" * group.trailing, *(values[name] for name in sorted(group.bound))]
         done = group.after
     return "".join([*pieces, text[done:]])
 
@@ -75,6 +75,7 @@ class _Group:
     after: int
     scope: frozenset[str]
     whole: bool = False  # the group of a query, which binds all of its scope
+    trailing: bool = False  # no group: the end of the query, where a comment may stand
     used: set[str] = field(default_factory=set)
 
     @property
@@ -114,7 +115,7 @@ class _Walk:
             self._take(token)
             self._previous = token.text
         if self._short:  # CONSTRUCT WHERE takes nothing but triples in its group
-            self.groups.append(_Group(len(text), names, whole=True))
+            self.groups.append(_Group(len(text), names, whole=True, trailing=True))
 
     def _take(self, token: Token) -> None:
         top = self._frames[-1]

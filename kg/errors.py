@@ -145,3 +145,27 @@ class QueryTooLarge(NextlineError):
     """A SPARQL query asks for more rows, bytes or memory than the endpoint gives; asking again changes nothing."""
 
     slug = "query-too-large"
+
+
+class StoreFailure(NextlineError):
+    """An external SPARQL server did not do what it was asked."""
+
+    slug = "store-failure"
+
+
+class StoreUnreachable(StoreFailure):
+    """The external server cannot be reached, or did not answer in time."""
+
+    slug = "store-unreachable"
+
+
+class StoreRefused(StoreFailure):
+    """The external server refuses a request, or answers with something else than SPARQL."""
+
+    slug = "store-refused"
+
+
+class StoreMismatch(StoreFailure):
+    """The external server does not hold the build that it should."""
+
+    slug = "store-mismatch"

@@ -17,7 +17,7 @@ from kg.namespaces import expand, local_name
 from kg.query_header import read_query
 from kg.query_messages import Condition, Question
 from kg.query_text import check
-from kg.store import KnowledgeStore, QueryLimits, Result, ResultFormat
+from kg.store import Queryable, QueryLimits, Result, ResultFormat
 
 _NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 _LONGEST_NAME = 100
@@ -87,9 +87,7 @@ def question_of(query: CannedQuery, values: Mapping[str, str]) -> Question:
     return Question(checked, ResultFormat.JSON, bindings=bindings, conditions=conditions)
 
 
-def run(
-    store: KnowledgeStore, query: CannedQuery, values: Mapping[str, str], limits: QueryLimits | None = None
-) -> Result:
+def run(store: Queryable, query: CannedQuery, values: Mapping[str, str], limits: QueryLimits | None = None) -> Result:
     """Bind the parameters, check that the terms exist and are of their kind, and start the query.
 
     Raises InvalidParameter as `bind` does, and for a term that the knowledge does not hold; BrokenQuery when the text

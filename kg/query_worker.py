@@ -13,7 +13,7 @@ import socket
 
 from kg.errors import NextlineError, QueryTooLarge
 from kg.query_messages import Question, Reply, packed, read_question, receive, reply_header
-from kg.store import KnowledgeStore, QueryLimits
+from kg.store import KnowledgeStore, Queryable, QueryLimits
 
 _COMPRESSED_FROM_BYTES = 1400  # below, a result fits into one packet anyway
 _ALARM_AFTER_SECONDS = 0.5  # by then, the server has killed the worker if it is well
@@ -35,7 +35,7 @@ def serve(store: KnowledgeStore, connection: socket.socket) -> None:
             return
 
 
-def answer(store: KnowledgeStore, question: Question) -> Reply:
+def answer(store: Queryable, question: Question) -> Reply:
     """Check the conditions of a question, and evaluate it. Errors are part of the reply."""
     try:
         for position, condition in enumerate(question.conditions):
@@ -46,7 +46,9 @@ def answer(store: KnowledgeStore, question: Question) -> Reply:
             bindings=question.bindings,
             default_graphs=question.default_graphs,
             named_graphs=question.named_graphs,
-            limits=QueryLimits(result_bytes=question.result_bytes, result_rows=question.result_rows),
+            limits=QueryLimits(
+                result_bytes=question.result_bytes, result_rows=question.result_rows, seconds=question.seconds
+            ),
             checked=question.checked,
             base=question.base,
         )

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
+from typing import Protocol
 
 import pyoxigraph as ox
 from rdflib import BNode, Literal, URIRef
@@ -170,6 +171,27 @@ class Result:
             raise QueryTooLarge("query", f"the result has more than {limit} rows.", "Add a LIMIT or a filter.")
 
 
+class Queryable(Protocol):
+    """What answers queries: the embedded store, or an external server that holds the same graphs."""
+
+    @property
+    def graphs(self) -> tuple[str, ...]:
+        """The IRIs of the graphs, sorted."""
+
+    def query(
+        self,
+        text: str,
+        *,
+        bindings: Mapping[str, Node] | None = None,
+        default_graphs: Sequence[str] = (),
+        named_graphs: Sequence[str] = (),
+        limits: QueryLimits | None = None,
+        checked: CheckedText | None = None,
+        base: str | None = None,
+    ) -> Result:
+        """As `KnowledgeStore.query`."""
+
+
 class KnowledgeStore:
     """Graphs in memory, read-only; queries may run in several threads at once.
 
@@ -272,6 +294,20 @@ def check_syntax(text: str) -> None:
     KnowledgeStore(ox.Store()).query(text)
 
 
+def received_result(body: bytes, format_: ResultFormat, limits: QueryLimits) -> Result:
+    """The result that another server sent in a format of `formats_of`. Raises QueryFailure when it cannot be read."""
+    deadline = None if limits.seconds is None else time.monotonic() + limits.seconds
+    answer: ox.QuerySolutions | ox.QueryBoolean | ox.QueryTriples
+    with _evaluation("what the server sent"):
+        if format_ in _ROW_FORMATS:
+            answer = ox.parse_query_results(body, format=_ROW_FORMATS[format_])
+        else:
+            triples = ox.Store()
+            triples.load(body, format=_GRAPH_FORMATS[format_])
+            answer = triples.query("CONSTRUCT WHERE { ?s ?p ?o }")
+    return Result(answer, limits, deadline)
+
+
 def canonical_quads(ntriples: bytes) -> list[str]:
     """The lines of the canonical form (RDFC-1.0) of a set of triples, sorted; blank nodes get canonical names."""
     dataset = ox.Dataset(ox.parse(ntriples, format=ox.RdfFormat.N_TRIPLES))
@@ -315,13 +351,13 @@ def _rows_in(written: bytes, format_: ResultFormat) -> int:
 
 
 @contextmanager
-def _evaluation() -> Iterator[None]:
+def _evaluation(place: str = "query") -> Iterator[None]:
     # A context and not a function that takes a lambda: a closure would keep the answer alive in the traceback of an
     # error, and the store forbids that the answer is let go in another thread.
     try:
         yield
-    except (RuntimeError, OSError, ValueError) as error:
-        raise QueryFailure("query", f"the evaluation failed ({error}).", "Change the query.") from None
+    except (RuntimeError, OSError, ValueError, SyntaxError) as error:
+        raise QueryFailure(place, f"the evaluation failed ({error}).", "Change the query.") from None
 
 
 def _row(solution: ox.QuerySolution, variables: Sequence[ox.Variable]) -> dict[str, Node]:

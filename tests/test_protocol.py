@@ -110,7 +110,7 @@ def test_without_a_query_machines_get_the_description(client: TestClient, accept
 def test_without_a_query_a_browser_is_sent_to_the_editor(client: TestClient) -> None:
     accept = "text/html,application/xhtml+xml,*/*;q=0.8"
     response = client.get("/sparql", headers={"Accept": accept}, follow_redirects=False)
-    assert (response.status_code, response.headers["location"]) == (303, "/sparql/editor")
+    assert (response.status_code, response.headers["location"]) == (303, "sparql/editor")
 
 
 def test_each_query_has_a_line_in_the_log_without_its_text(
