@@ -132,10 +132,10 @@ def _publish(options: argparse.Namespace, settings: Settings) -> int:
     if options.in_place and graph_store is None:
         return _fail("--in-place: there is no place for whole graphs. Give it with --graph-store.", USAGE)
     publisher = Publisher(client, _report, graph_store=graph_store, in_place=options.in_place, batch=options.batch)
-    built = _current_build(settings)
+    built = _current_build(settings, queries=True)
     if options.check:
         publisher.check(built)
-        _print(f"{client.access.query_url} holds build {built.manifest.folder}, as it was written.")
+        _print(f"{client.access.query_url} holds build {built.manifest.folder}, value for value.")
         return OK
     done = publisher.publish(built)
     for graph in done.respelled:

@@ -184,6 +184,8 @@ class Catalogue:
         expression, statements = self.engine.program.classes[step], self.engine.knowledge.statements
         parts = expression[1:] if expression[0] == "any" else ()
         names = dict.fromkeys(e[1] for e in parts if e[0] == "named")
+        if not names and not self.is_sum(step):
+            names = {step: None}  # the step is one condition, and tells itself what meets it
         stated = [(name, statements[URIRef(name)]) for name in names if URIRef(name) in statements]
         branches = tuple((name, self.phrases.statement(statement)) for name, statement in stated)
         met_by = [{k: row[k] for k in ("statement", "label")} for _, row in branches]

@@ -20,6 +20,7 @@ from kg.therapies import used_by
 from kg.vocabulary import Broader, Unmapped, Vocabulary
 
 _V = TypeVar("_V")
+_WEEK = 7  # days: weeks are counted roughly
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,6 +257,13 @@ class _Reader:
             for s in sorted(set(substances))
         )
         at_dose = None if entry.weeks_at_dose is None else int(entry.weeks_at_dose * 7)
+        if at_dose is not None and duration is not None and at_dose > duration:
+            self.issue(
+                "time-at-dose",
+                f"{place}.weeksAtDose",
+                f"{entry.weeks_at_dose:g} weeks at dose are longer than the course of {duration} days; {duration} days count.",
+            )
+            at_dose = duration
         if at_dose is None and all(self._dose_is_stated(p) for p in parts):
             at_dose = duration  # a stated dose was held for the whole course unless the record says otherwise
         return Course(
@@ -352,12 +360,19 @@ class _Reader:
         last = entry.end or (self.as_of if entry.ongoing else None)
         by_dates = (last - entry.start).days if entry.start and last else None
         by_weeks = None if entry.weeks is None else int(entry.weeks * 7)
-        if by_dates is not None and by_weeks is not None and by_weeks > by_dates + 7:
+        if by_dates is not None and by_weeks is not None and by_weeks > by_dates + _WEEK:
             raise InvalidRecord(
                 f"{place}.weeks", f"{entry.weeks} weeks do not fit between the dates.", "Correct one of the two."
             )
         duration = by_weeks if by_weeks is not None else by_dates
-        if duration is not None and entry.weeks_at_dose is not None and int(entry.weeks_at_dose * 7) > duration + 7:
+        if by_dates is not None and by_weeks is not None and not -1 <= by_dates - by_weeks <= _WEEK:
+            duration = min(by_dates, by_weeks)
+            self.issue(
+                "weeks-and-dates",
+                f"{place}.weeks",
+                f"the dates are {by_dates} days apart, {entry.weeks:g} weeks are {by_weeks} days; {duration} days count.",
+            )
+        if duration is not None and entry.weeks_at_dose is not None and int(entry.weeks_at_dose * 7) > duration + _WEEK:
             raise InvalidRecord(
                 f"{place}.weeksAtDose", "the time at dose is longer than the course.", "Correct one of the two."
             )

@@ -9,7 +9,7 @@ from rdflib.term import Node
 
 from kg.bound_text import bound
 from kg.errors import StoreMismatch
-from kg.namespaces import GRAPH, PUBLICATION, ROOT_IRI
+from kg.namespaces import DATASET, GRAPH, PUBLICATION, ROOT_IRI
 from kg.query_text import CheckedText, check, tokens
 from kg.sparql_client import SparqlClient
 from kg.store import Form, KnowledgeStore, QueryLimits, Result, ResultFormat, received_result
@@ -23,7 +23,7 @@ _FORMATS = {
     "text/turtle": ResultFormat.TURTLE,
 }
 _MEND = "Publish the build with `nextline publish`, or serve the build that the server holds."
-_IDENTIFIER = f"SELECT ?found WHERE {{ GRAPH <{GRAPH.meta}> {{ <{ROOT_IRI}> <{DCTERMS.identifier}> ?found }} }}"
+_IDENTIFIER = f"SELECT ?found WHERE {{ GRAPH <{GRAPH.meta}> {{ <{DATASET}> <{DCTERMS.identifier}> ?found }} }}"
 _IN_FORCE = f"SELECT ?found WHERE {{ GRAPH <{GRAPH.publication}> {{ <{ROOT_IRI}> <{PUBLICATION.inForce}> ?found }} }}"
 _COUNTS = "SELECT ?graph (COUNT(*) AS ?triples) WHERE { GRAPH ?graph { ?s ?p ?o } } GROUP BY ?graph"
 

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 
-from rdflib import SKOS, URIRef
+from rdflib import SKOS, Literal, URIRef
 
 from kg.errors import InvalidRecord
 from kg.knowledge import Knowledge
@@ -15,6 +15,7 @@ from kg.namespaces import NXL, SH, local_name
 
 # Our term, given a foreign code: the same meaning; or, for a code that is wider than our term, no more than a broader one.
 _EQUAL = (SKOS.exactMatch, SKOS.closeMatch)
+_CATEGORY = 3  # characters before the point in codes that nest
 _IN_NO_IRI = re.compile(r"[\x00-\x20<>\"{}|\\^`\x7f-\x9f]")
 
 
@@ -61,14 +62,67 @@ class Vocabulary:
             return self._own(URIRef(code), code, root, place)
         if not colon or system == "nxl":
             return self._own(NXL[value if colon else code], code, root, place)
-        systems = {name.upper(): namespace for name, namespace in self.systems.items()}
-        if system.upper() not in systems:
+        foreign = self._foreign_iri(code)
+        if foreign is None:
             raise InvalidRecord(
                 place,
                 f"the code system of '{code}' is not known.",
                 f"Use one of {', '.join(sorted(self.systems))}, or an ontology name.",
             )
-        return self._foreign(URIRef(systems[system.upper()] + value.strip()), code, root)
+        return self._foreign(foreign, code, root)
+
+    def _foreign_iri(self, code: str) -> URIRef | None:
+        """The IRI of a `SYSTEM:code` of a known system, whatever its case; with the point where codes nest."""
+        system, colon, value = code.partition(":")
+        known = next((name for name in self.systems if name.upper() == system.upper()), None)
+        if not colon or known is None:
+            return None
+        value = value.strip()
+        if known in self._nesting:
+            value = value.upper().rstrip(".")
+            if len(value) > _CATEGORY and "." not in value:
+                value = f"{value[:_CATEGORY]}.{value[_CATEGORY:]}"
+        return URIRef(self.systems[known] + value)
+
+    @cached_property
+    def _nesting(self) -> frozenset[str]:
+        """The code systems in which a code begins with the code of what it belongs to."""
+        graph = self._knowledge.graph
+        nodes = graph.subjects(NXL.nestsCodes, Literal(True))
+        return frozenset(str(graph.value(node, SH.prefix)) for node in nodes)
+
+    @property
+    def _spaces(self) -> tuple[str, ...]:
+        """The namespaces of the code systems whose codes nest."""
+        return tuple(self.systems[name] for name in self._nesting)
+
+    @cached_property
+    def _matched_finding_codes(self) -> tuple[tuple[str, URIRef, URIRef], ...]:
+        """The mapped codes of findings in systems whose codes nest, sorted, with how they match which term."""
+        graph, branch = self._knowledge.graph, self._knowledge.findings
+        matches = (*_EQUAL, SKOS.narrowMatch, SKOS.broadMatch)
+        return tuple(
+            sorted(
+                (str(foreign), property_, URIRef(str(term)))
+                for property_ in matches
+                for term, foreign in graph.subject_objects(property_)
+                if str(foreign).startswith(self._spaces) and term in branch
+            )
+        )
+
+    def _below(self, foreign: URIRef) -> list[URIRef]:
+        """The findings that have codes below a code of a system whose codes nest."""
+        return sorted({term for code, _, term in self._at_or_below(foreign) if code != foreign})
+
+    def _at_or_below(self, foreign: URIRef) -> list[tuple[str, URIRef, URIRef]]:
+        """The matches of a code of a system whose codes nest, and of those that begin with it; none of a mere beginning."""
+        is_code = any(len(foreign) - len(space) >= _CATEGORY for space in self._spaces if foreign.startswith(space))
+        return [match for match in self._matched_finding_codes if is_code and match[0].startswith(foreign)]
+
+    def _nearest_above(self, foreign: URIRef) -> str | None:
+        """The longest mapped code that a code of a system whose codes nest begins with."""
+        above = {code for code, _, _ in self._matched_finding_codes if code != foreign and foreign.startswith(code)}
+        return max(above, key=len, default=None)
 
     def _own(self, term: URIRef, code: str, root: URIRef, place: str) -> URIRef:
         if term in self._knowledge.taxonomy.below(root) and term != root:
@@ -112,16 +166,23 @@ class Vocabulary:
         polyneuropathy need not hurt.
         """
         _check_characters(code, place)
-        system, colon, value = code.partition(":")
-        systems = {name.upper(): namespace for name, namespace in self.systems.items()}
-        if colon and system.upper() in systems:
-            foreign = URIRef(systems[system.upper()] + value.strip())
+        foreign = self._foreign_iri(code)
+        if foreign is not None:
             graph, branch = self._knowledge.graph, self._knowledge.findings
             stated = {s for p in (*_EQUAL, SKOS.narrowMatch) for s in graph.subjects(p, foreign) if s in branch}
             wider = sorted(URIRef(str(s)) for s in graph.subjects(SKOS.broadMatch, foreign) if s in branch)
+            if not stated and not wider:
+                wider = self._below(foreign)
+                above = self._nearest_above(foreign)
+                if not wider and above is not None:
+                    return self.resolve_finding(self._as_code(above), place)
             if wider and not stated:
                 return Broader(tuple(wider))
         return self.resolve(code, NXL.Finding, place)
+
+    def _as_code(self, foreign: str) -> str:
+        name, namespace = next((n, space) for n, space in self.systems.items() if foreign.startswith(space))
+        return f"{name}:{foreign.removeprefix(namespace)}"
 
     def resolve_absent(self, code: str, root: URIRef, place: str) -> tuple[URIRef, ...] | Unmapped:
         """The terms below `root` that the absence of `code` denies; errors as for `resolve`.
@@ -129,15 +190,15 @@ class Vocabulary:
         An equal code denies its term, a wider one every term that it covers, a narrower one nothing.
         """
         _check_characters(code, place)
-        system, colon, value = code.partition(":")
-        systems = {name.upper(): namespace for name, namespace in self.systems.items()}
-        if not colon or system.upper() not in systems:
+        foreign = self._foreign_iri(code)
+        if foreign is None:
             found = self.resolve(code, root, place)
             return found if isinstance(found, Unmapped) else (found,)
-        foreign = URIRef(systems[system.upper()] + value.strip())
         branch = self._knowledge.taxonomy.below(root) - {root}
         graph = self._knowledge.graph
-        denied = {URIRef(str(s)) for p in (*_EQUAL, SKOS.broadMatch) for s in graph.subjects(p, foreign) if s in branch}
+        whole = (*_EQUAL, SKOS.broadMatch)
+        denied = {URIRef(str(s)) for p in whole for s in graph.subjects(p, foreign) if s in branch}
+        denied |= {term for _, property_, term in self._at_or_below(foreign) if property_ in whole and term in branch}
         return tuple(sorted(denied)) if denied else Unmapped(code)
 
     def quantity(self, code: str, place: str) -> URIRef | Unmapped:
@@ -149,10 +210,8 @@ class Vocabulary:
         name = code.removeprefix("nxl:").rsplit("/", 1)[-1]
         if name in by_code:
             return by_code[name]
-        system, colon, value = code.partition(":")
-        systems = {s.upper(): namespace for s, namespace in self.systems.items()}
-        if colon and system.upper() in systems:
-            foreign = URIRef(systems[system.upper()] + value.strip())
+        foreign = self._foreign_iri(code)
+        if foreign is not None:
             for property_ in (*_EQUAL, SKOS.narrowMatch):
                 for quantity in self._knowledge.quantities:
                     if (quantity, property_, foreign) in graph:

@@ -154,9 +154,10 @@ def test_a_worker_that_is_killed_is_replaced(server: Running) -> None:
     answers: list[int] = []
     asking = threading.Thread(target=lambda: answers.append(post(server, ENDLESS).status_code))
     asking.start()
-    for pid in workers(server):
-        os.kill(pid, 9)
-    asking.join()
+    while asking.is_alive():  # until one of those that are killed has begun
+        for pid in workers(server):
+            os.kill(pid, 9)
+        asking.join(timeout=0.1)
     assert answers == [503]
 
 

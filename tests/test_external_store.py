@@ -69,7 +69,8 @@ def small_build(folder: Path, word: str, size: int = 40) -> Build:
     )
     asserted = Graph().parse(data=turtle, format="turtle")
     meta = Graph().parse(
-        data=f'<https://w3id.org/nextline> <http://purl.org/dc/terms/identifier> "sha256:{word}" .', format="turtle"
+        data=f'<https://w3id.org/nextline/dataset> <http://purl.org/dc/terms/identifier> "sha256:{word}" .',
+        format="turtle",
     )
     graphs = {"asserted": asserted, "meta": meta}
     publish(

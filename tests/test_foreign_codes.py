@@ -50,6 +50,35 @@ def test_absence_of_a_narrower_code_denies_nothing(answerer: Answerer) -> None:
     assert "UncontrolledEpilepsy" in missing(answerer, "TramadolTherapy", Policy.UNKNOWN, findings=absent)
 
 
+@pytest.mark.parametrize("code", ["ICD10CM:J45.50", "icd10cm:j45.50", "ICD10CM:J4550", "ICD10CM: j4550 "])
+def test_a_code_that_nests_may_be_spelt_in_any_case_and_without_its_point(knowledge: Knowledge, code: str) -> None:
+    found = read(knowledge, findings=[PAIN, {"code": code}])
+    assert NXL.SevereAsthma in found.facts.present
+    assert not found.issues
+
+
+def test_a_category_that_no_term_equals_may_mean_whatever_lies_in_it(answerer: Answerer) -> None:
+    """Asthma of a severity that the code leaves open: silence about severe asthma is not absence then."""
+    assert "AcuteOrSevereAsthma" in missing(
+        answerer, "MorphineTherapy", Policy.ABSENT, findings=[PAIN, {"code": "ICD10CM:J45"}]
+    )
+
+
+def test_a_code_below_a_mapped_one_means_the_same_finding(knowledge: Knowledge) -> None:
+    found = read(knowledge, findings=[PAIN, {"code": "ICD10CM:J45.50X"}])
+    assert NXL.SevereAsthma in found.facts.present
+
+
+def test_the_beginning_of_a_category_means_nothing(knowledge: Knowledge) -> None:
+    assert [issue.kind for issue in read(knowledge, findings=[PAIN, {"code": "ICD10CM:J"}]).issues] == ["unmapped-code"]
+
+
+def test_absence_of_a_category_denies_what_lies_in_it(answerer: Answerer) -> None:
+    """Asthma of any kind; what remains is asked of other findings."""
+    absent = [PAIN, {"code": "ICD10CM:J45", "status": "absent"}]
+    assert "SevereAsthma" not in missing(answerer, "MorphineTherapy", Policy.UNKNOWN, findings=absent)
+
+
 def test_absence_of_one_member_does_not_contradict_another(answerer: Answerer) -> None:
     findings = [PAIN, {"code": "Type2DiabetesMellitus"}, {"code": "SNOMED:414916001", "status": "absent"}]
     assert not read(answerer.knowledge, findings=findings).issues

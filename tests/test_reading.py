@@ -229,6 +229,27 @@ def test_weeks_that_do_not_fit_between_the_dates_are_refused(read: Reader) -> No
         read.course(start="2026-03-01", end="2026-03-14", weeks=8)
 
 
+def test_where_weeks_and_dates_differ_the_shorter_counts_and_that_is_said(read: Reader) -> None:
+    dates = {"start": "2026-01-01", "end": "2026-01-08"}
+    for course, days_counted, kinds in (
+        ({**dates, "weeks": 2}, 7, ["weeks-and-dates"]),
+        ({"start": "2026-01-01", "end": "2026-03-01", "weeks": 1}, 7, ["weeks-and-dates"]),
+        ({"start": "2026-01-01", "end": "2026-01-14", "weeks": 2}, 14, []),
+        ({"start": "2026-01-01", "end": "2026-01-18", "weeks": 2}, 14, []),
+    ):
+        record = read(PAIN, courses=[{"substances": ["Duloxetine"], **course}])
+        assert record.facts.courses[0].duration_days == days_counted
+        assert [issue.kind for issue in record.issues] == kinds
+
+
+def test_the_time_at_dose_is_no_longer_than_the_course(read: Reader) -> None:
+    """Else a week would count as two."""
+    course = {"substances": ["Duloxetine"], "start": "2026-01-01", "end": "2026-01-08", "weeksAtDose": 2}
+    record = read(PAIN, courses=[course])
+    assert record.facts.courses[0].days_at_therapeutic_dose == 7
+    assert [(issue.kind, issue.place) for issue in record.issues] == [("time-at-dose", "patient.courses.0.weeksAtDose")]
+
+
 def test_a_stated_dose_was_held_throughout_unless_the_record_says_otherwise(read: Reader) -> None:
     assert read.course(weeks=8, dailyDoseMg={"Duloxetine": 60}).days_at_therapeutic_dose == 56
     assert read.course(weeks=8, weeksAtDose=3, dailyDoseMg={"Duloxetine": 60}).days_at_therapeutic_dose == 21
