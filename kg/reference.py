@@ -123,9 +123,11 @@ class ReferenceEngine:
             concerned = {s.iri for s in self.knowledge.contraindications_of(therapy)}
             standings[guideline.code, therapy.iri] = Standing(
                 in_scope=_truth(guideline.scope in patient_types, str(guideline.scope) in refuted.patient),
-                indicated=_truth(guideline.indicated in entailed, refuted.indicated(guideline, therapy)),
+                indicated=_truth(guideline.indicated in entailed, refuted.by_patient(guideline.indicated, therapy)),
                 recommended_against=_truth(
-                    guideline.recommended_against in entailed, refuted.option(guideline.recommended_against, therapy)
+                    guideline.recommended_against in entailed,
+                    refuted.by_patient(guideline.recommended_against, therapy)
+                    and refuted.option(guideline.recommended_against, therapy),
                 ),
                 contraindicated=_truth(NXL.ContraindicatedOption in entailed, concerned <= excluded),
                 exhausted=_truth(guideline.exhausted in entailed, refuted.option(guideline.exhausted, therapy)),
@@ -292,9 +294,12 @@ class ReferenceEngine:
         for guideline in guidelines:
             if guideline.scope not in types[entailed.patient]:
                 probes.patient(str(guideline.scope), [guideline.scope])
-            for statement in self.knowledge.statements_below(guideline.indicated):
-                if not any(statement.iri in types[option] for option in entailed.options.values()):
-                    probes.patient(statement.patient_key, patient_conditions(self.knowledge.graph, statement.iri))
+            for kind in (guideline.indicated, guideline.recommended_against):
+                for statement in self.knowledge.statements_below(kind):
+                    if statement.patient_key and not any(
+                        statement.iri in types[option] for option in entailed.options.values()
+                    ):
+                        probes.patient(statement.patient_key, patient_conditions(self.knowledge.graph, statement.iri))
             for kind in (guideline.recommended_against, guideline.exhausted):
                 probes.option(kind)
         tried = tuple(t for t in therapies if t.iri in linked)
@@ -337,11 +342,12 @@ class _Refuted:
     def types(self, therapy: URIRef) -> frozenset[URIRef]:
         return frozenset(kind for kind, of in self.entailed if of == therapy)
 
-    def indicated(self, guideline: Guideline, therapy: Therapy) -> bool:
+    def by_patient(self, kind: URIRef, therapy: Therapy) -> bool:
+        """Whether the patient meets none of the statements of a kind that concern a therapy and ask something of patients."""
         concerned = (
             s
-            for s in self.knowledge.statements_below(guideline.indicated)
-            if s.concerns(therapy, self.knowledge.taxonomy)
+            for s in self.knowledge.statements_below(kind)
+            if s.patient_key and s.concerns(therapy, self.knowledge.taxonomy)
         )
         return all(self._excluded(s) for s in concerned)
 
