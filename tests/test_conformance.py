@@ -10,10 +10,10 @@ import pytest
 from tests.conformance import lost_by_endpoint, protocol, read_cases, run
 from tests.serving import ROOT
 
-SUITES = Path(os.environ.get("NEXTLINE_W3C_TESTS", ROOT.parent / "shared" / "w3c-sparql-tests"))
+SUITES = Path(os.environ.get("NEXTLINE_SHARED", ROOT.parent / "shared")) / "w3c-sparql-tests"
 EVERY = 4
 
-pytestmark = pytest.mark.skipif(not SUITES.is_dir(), reason="the W3C test suites are not at hand: NEXTLINE_W3C_TESTS")
+pytestmark = pytest.mark.skipif(not SUITES.is_dir(), reason="the W3C test suites are not here; NEXTLINE_SHARED names their folder")
 
 
 def test_what_passes_in_process_passes_through_the_endpoint(monkeypatch: pytest.MonkeyPatch) -> None:
