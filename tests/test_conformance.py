@@ -13,7 +13,9 @@ from tests.serving import ROOT
 SUITES = Path(os.environ.get("NEXTLINE_SHARED", ROOT.parent / "shared")) / "w3c-sparql-tests"
 EVERY = 4
 
-pytestmark = pytest.mark.skipif(not SUITES.is_dir(), reason="the W3C test suites are not here; NEXTLINE_SHARED names their folder")
+pytestmark = pytest.mark.skipif(
+    not SUITES.is_dir(), reason="the W3C test suites are not here; NEXTLINE_SHARED names their folder"
+)
 
 
 def test_what_passes_in_process_passes_through_the_endpoint(monkeypatch: pytest.MonkeyPatch) -> None:
