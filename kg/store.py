@@ -199,9 +199,10 @@ class KnowledgeStore:
     `union` false the default graph of the files.
     """
 
-    def __init__(self, store: ox.Store, *, union: bool = True) -> None:
+    def __init__(self, store: ox.Store, *, union: bool = True, number: int | None = None) -> None:
         self._store = store
         self._union = union
+        self._number = len(store) if number is None else number
 
     @classmethod
     def load(cls, graph_files: Mapping[str, Path]) -> KnowledgeStore:
@@ -238,11 +239,14 @@ class KnowledgeStore:
                 )
             except (OSError, SyntaxError, ValueError) as error:
                 raise InvalidFile(str(path), f"the file cannot be read ({error}).", "Mend or leave it out.") from None
-        return cls(store, union=union)
+        number = len(store)
+        if union:  # the union that the store makes by itself tells a triple of two graphs twice
+            store.extend([ox.Quad(q.subject, q.predicate, q.object) for q in store])
+        return cls(store, union=False, number=number)
 
     def __len__(self) -> int:
-        """The number of quads."""
-        return len(self._store)
+        """The number of triples, those of several graphs counted in each."""
+        return self._number
 
     @property
     def graphs(self) -> tuple[str, ...]:

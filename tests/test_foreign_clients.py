@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from rdflib import Variable
 from rdflib.plugins.stores.sparqlstore import SPARQLStore
 
 from tests.serving import ROOT, Running, running
@@ -43,7 +44,7 @@ def expected() -> list[str]:
 
 def test_the_store_of_rdflib(server: Running, query: str, expected: list[str]) -> None:
     store = SPARQLStore(f"{server.url}/sparql")
-    assert [str(row[0]) for row in store.query(query)] == expected
+    assert [str(row[Variable("label")]) for row in store.query(query).bindings] == expected
     assert store.query("ASK { ?s ?p ?o }").askAnswer is True
 
 
