@@ -54,11 +54,18 @@ def started(arguments: list[str], port: int, path: str) -> Iterator[tuple[Callab
     process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
 
-    def ask(query: str) -> bytes:
+    def send(query: str) -> http.client.HTTPResponse:
         connection.request(
             "GET", f"{path}?{urlencode({'query': query})}", headers={"Accept": "application/sparql-results+json"}
         )
-        response = connection.getresponse()
+        return connection.getresponse()
+
+    def ask(query: str) -> bytes:
+        try:
+            response = send(query)
+        except http.client.RemoteDisconnected:  # the server let go of a connection that was idle while another loaded
+            connection.close()
+            response = send(query)
         body = response.read()
         if response.status != 200:
             raise RuntimeError(f"{arguments[0]} answered {response.status}: {body[:200]!r}")
