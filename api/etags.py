@@ -17,10 +17,15 @@ def etag_of(services: Services, *parts: str) -> str:
     return f'"{hashlib.sha256(text.encode("utf-8")).hexdigest()[:24]}"'
 
 
+def is_known(request: Request, etag: str) -> bool:
+    """Whether the client says that it has this version (If-None-Match, compared weakly as RFC 9110 asks)."""
+    given = {tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")}
+    return "*" in given or etag.removeprefix("W/") in given
+
+
 def not_modified(request: Request, etag: str) -> Response | None:
     """The answer 304 if the client has this version already, else None."""
-    given = {tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")}
-    if etag not in given and "*" not in given:
+    if not is_known(request, etag):
         return None
     return Response(status_code=304, headers=tagged(etag))
 

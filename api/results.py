@@ -18,6 +18,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from api.endpoint import Endpoint
+from api.etags import is_known
 from api.negotiation import choose
 from api.problems import RequestProblem, busy
 from api.services import Services
@@ -130,7 +131,7 @@ async def query_response(
     }
     if checked.is_repeatable and request.method in ("GET", "HEAD"):
         headers["ETag"] = _tag(endpoint, question, media_type)
-        if _matches(request.headers.get("if-none-match", ""), headers["ETag"]):
+        if is_known(request, headers["ETag"]):
             return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
     client = request.client.host if request.client else ""
     reply = await _watched(request, _answered(endpoint, question, client))
@@ -250,11 +251,6 @@ def _tag(endpoint: Endpoint, question: Question, media_type: str) -> str:
         media_type,
     )
     return f'W/"{hashlib.sha256(repr(made_from).encode("utf-8", "surrogatepass")).hexdigest()[:32]}"'
-
-
-def _matches(header: str, tag: str) -> bool:
-    candidates = [candidate.strip() for candidate in header.split(",")]
-    return "*" in candidates or tag.removeprefix("W/") in [c.removeprefix("W/") for c in candidates]
 
 
 def _not_acceptable(place: str, types: Mapping[str, ResultFormat]) -> RequestProblem:
