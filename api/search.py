@@ -40,8 +40,10 @@ async def search(
     for name in given:
         if name not in _TAKEN:
             raise InvalidParameter(name[:100], "there is no such parameter.", f"Give {', '.join(_TAKEN)}.")
-    if not q.strip() or len(q) > _LONGEST:
-        raise InvalidParameter("q", "the parameter is missing, or too long.", "Give a name, such as q=neuralgia.")
+    if not q.strip():
+        raise InvalidParameter("q", "the parameter is missing.", "Give a name, such as q=neuralgia.")
+    if len(q) > _LONGEST:
+        raise InvalidParameter("q", f"the text has {len(q)} characters.", f"Give at most {_LONGEST}.")
     if lang and lang not in build.search.languages:
         known = ", ".join(build.search.languages)
         raise InvalidParameter("lang", f"there are no names in '{lang[:20]}'.", f"Give one of {known}, or none.")

@@ -42,6 +42,8 @@ async def sparql(request: Request) -> Response:
             text = _single_query(fields)
         elif kind == QUERY:
             text = _text(body)
+            if any(name == "query" for name, _ in fields):
+                raise InvalidQuery("query", "there is a query in the body and one in the URL.", "Send one of the two.")
         else:
             raise _unsupported(kind)
     elif not {name for name, _ in fields} & {"query", "update"}:

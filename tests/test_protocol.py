@@ -113,6 +113,17 @@ def test_without_a_query_a_browser_is_sent_to_the_editor(client: TestClient) -> 
     assert (response.status_code, response.headers["location"]) == (303, "sparql/editor")
 
 
+def test_a_query_in_the_body_and_one_in_the_url_are_two(client: TestClient) -> None:
+    response = client.post(
+        "/sparql",
+        params={"query": "ASK {}"},
+        content="ASK { FILTER (false) }",
+        headers={"Content-Type": "application/sparql-query"},
+    )
+    assert response.status_code == 400
+    assert "one of the two" in response.json()["mend"]
+
+
 def test_each_query_has_a_line_in_the_log_without_its_text(
     client: TestClient, caplog: pytest.LogCaptureFixture
 ) -> None:
